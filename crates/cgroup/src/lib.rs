@@ -1,0 +1,1 @@
+//! Linux control groups: v2, v1 and hybrid hosts.

@@ -1,0 +1,3 @@
+//! The coracle command: an OCI runtime.
+
+fn main() {}

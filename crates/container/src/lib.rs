@@ -1,0 +1,1 @@
+//! Linux containers as a library: the OCI life cycle, safe to call from any program.

@@ -1,0 +1,1 @@
+//! The sealed program that becomes a container's first process.

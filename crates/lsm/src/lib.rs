@@ -1,0 +1,1 @@
+//! AppArmor profiles and SELinux labels.

@@ -1,0 +1,1 @@
+//! Mounts, root file systems and pivot_root, on descriptors instead of paths.

@@ -1,0 +1,1 @@
+//! Processes without races: pidfds, credentials, terminals, channels.

@@ -1,0 +1,1 @@
+//! OCI runtime bundles: loaded, checked, explained.

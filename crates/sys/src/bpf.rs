@@ -1,0 +1,1 @@
+//! Programs for the kernel's eBPF machine; see bpf(2).

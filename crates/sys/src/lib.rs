@@ -1,0 +1,13 @@
+//! The system calls a container needs and no other crate wraps, safe to call.
+//!
+//! This crate is the unsafe floor of the workspace: every other crate (but the fork in
+//! `coracle-process`) forbids `unsafe`. Each module wraps one kernel facility, takes descriptors and
+//! owned data, and returns a [`SyscallError`] that says which call failed with which arguments.
+
+#![expect(unsafe_code, reason = "this crate is the workspace's unsafe floor")]
+
+pub mod bpf;
+mod error;
+pub mod seccomp;
+
+pub use error::{Errno, Result, SyscallError};

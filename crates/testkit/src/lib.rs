@@ -1,0 +1,1 @@
+//! What the tests share: bundles, leak audits, a harness on the main thread.
