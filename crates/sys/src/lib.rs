@@ -7,7 +7,15 @@
 #![expect(unsafe_code, reason = "this crate is the workspace's unsafe floor")]
 
 pub mod bpf;
+pub mod clone;
 mod error;
+pub mod exec;
+pub mod fd;
+pub mod keyring;
+pub mod mount_attr;
+pub mod net;
+pub mod nsfs;
 pub mod seccomp;
+pub mod signal;
 
 pub use error::{Errno, Result, SyscallError};
