@@ -1,0 +1,51 @@
+//! A descriptor of a namespace, checked to be one.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use coracle_sys::{SyscallError, nsfs};
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::{Error, NamespaceKind, Result};
+
+/// An open namespace of a known kind. It keeps the namespace alive.
+#[derive(Debug)]
+pub struct NsFd {
+    kind: NamespaceKind,
+    fd: OwnedFd,
+}
+
+impl NsFd {
+    /// Opens the namespace at `path`, as `/proc/PID/ns/net` or a bind mount of it, and checks its kind.
+    pub fn open(path: impl AsRef<Path>, kind: NamespaceKind) -> Result<Self> {
+        let path = path.as_ref();
+        // A FIFO in its place must not hang the open, a terminal must not become ours.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = open(path, flags, Mode::empty()).map_err(|errno| Error::Open {
+            kind,
+            path: path.into(),
+            source: SyscallError::new("open", path.display().to_string(), errno),
+        })?;
+        match nsfs::namespace_type(&fd) {
+            Ok(found) if found == kind.flag().bits() => Ok(Self { kind, fd }),
+            _ => Err(Error::WrongKind { kind, path: path.into() }),
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> NamespaceKind {
+        self.kind
+    }
+}
+
+impl AsFd for NsFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl From<NsFd> for OwnedFd {
+    fn from(ns: NsFd) -> Self {
+        ns.fd
+    }
+}

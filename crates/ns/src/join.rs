@@ -1,0 +1,59 @@
+//! Entering existing namespaces.
+
+use std::os::fd::BorrowedFd;
+
+use coracle_sys::SyscallError;
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::{Error, NamespaceKind, Result};
+
+/// Moves the calling process into `namespaces` with setns(2). The process must have one thread.
+///
+/// Which must come first depends on who owns them: a user namespace grants the capabilities needed for
+/// those it owns and takes away those needed for the rest. So the user namespace is tried first, whatever
+/// is refused is tried again after the others, until nothing moves any more. The mount namespace comes
+/// after all others that need no new look-up of paths: joining it replaces root and working directory.
+pub fn join_all(namespaces: &[(NamespaceKind, BorrowedFd<'_>)]) -> Result<()> {
+    let mut waiting: Vec<_> = namespaces.to_vec();
+    waiting.sort_by_key(|(kind, _)| *kind);
+    while !waiting.is_empty() {
+        let mut refused = Vec::new();
+        let mut last_error = None;
+        for (kind, fd) in &waiting {
+            match join(*kind, *fd) {
+                Ok(()) => {}
+                Err(errno @ (Errno::PERM | Errno::ACCESS)) => {
+                    refused.push((*kind, *fd));
+                    last_error.get_or_insert((*kind, errno));
+                }
+                Err(errno) => return Err(failure(*kind, errno)),
+            }
+        }
+        if let Some((kind, errno)) = last_error
+            && refused.len() == waiting.len()
+        {
+            return Err(failure(kind, errno));
+        }
+        waiting = refused;
+    }
+    Ok(())
+}
+
+fn join(kind: NamespaceKind, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let link = match kind {
+        NamespaceKind::User => LinkNameSpaceType::User,
+        NamespaceKind::Cgroup => LinkNameSpaceType::ControlGroup,
+        NamespaceKind::Ipc => LinkNameSpaceType::InterProcessCommunication,
+        NamespaceKind::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
+        NamespaceKind::Net => LinkNameSpaceType::Network,
+        NamespaceKind::Pid => LinkNameSpaceType::ProcessID,
+        NamespaceKind::Mount => LinkNameSpaceType::Mount,
+        NamespaceKind::Time => LinkNameSpaceType::Time,
+    };
+    move_into_link_name_space(fd, Some(link))
+}
+
+fn failure(kind: NamespaceKind, errno: Errno) -> Error {
+    Error::Join { kind, source: SyscallError::new("setns", kind.to_string(), errno) }
+}
