@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod mount_attr;
 pub mod net;
 pub mod nsfs;
+pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
 
