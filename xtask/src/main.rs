@@ -3,8 +3,14 @@
 //! A command is a module with a [`Command`] constant, and a row in [`COMMANDS`].
 #![forbid(unsafe_code)]
 
+mod apt;
 mod graph;
+mod guest;
+mod host;
 mod lines;
+mod packages;
+mod setup;
+mod tables;
 mod workspace;
 
 use std::ffi::OsStr;
@@ -24,10 +30,8 @@ struct Command {
     run: fn(lexopt::Parser) -> anyhow::Result<ExitCode>,
 }
 
-const COMMANDS: &[Command] = &[
-    graph::COMMAND, //
-    lines::COMMAND,
-];
+const COMMANDS: &[Command] =
+    &[graph::COMMAND, guest::COMMAND, lines::COMMAND, setup::COMMAND, tables::COMMAND];
 
 fn main() -> ExitCode {
     match dispatch(lexopt::Parser::from_env()) {
