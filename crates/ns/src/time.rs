@@ -1,8 +1,6 @@
 //! The clocks of a time namespace.
 
-use std::os::fd::AsFd;
-
-use coracle_sys::SyscallError;
+use coracle_sys::procfs::ProcRoot;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -26,16 +24,14 @@ pub struct TimeOffsets {
 }
 
 impl TimeOffsets {
-    /// Writes the offsets to an open `/proc/PID/timens_offsets`, before the first process enters the namespace.
-    pub fn write(&self, file: impl AsFd) -> Result<()> {
+    /// Moves the clocks of the time namespace that the caller has just made for its children, before the
+    /// first of them enters it. `CAP_SYS_TIME` in its owner.
+    pub fn apply(&self, proc: &ProcRoot) -> Result<()> {
         let lines = self.to_string();
         if lines.is_empty() {
             return Ok(());
         }
-        rustix::io::write(file, lines.as_bytes()).map(drop).map_err(|errno| {
-            let args = format!("timens_offsets, {:?}", lines.trim_end());
-            Error::TimeOffsets(SyscallError::new("write", args, errno))
-        })
+        proc.write("self/timens_offsets", &lines).map_err(Error::TimeOffsets)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod mount_attr;
 pub mod net;
 pub mod nsfs;
 pub mod pidfd;
+pub mod procfs;
 pub mod seccomp;
 pub mod signal;
 

@@ -1,22 +1,19 @@
 //! Writing the maps of a process in a new user namespace.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
-use coracle_sys::SyscallError;
-use rustix::fs::{Mode, OFlags, openat};
+use coracle_sys::procfs::ProcRoot;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::{IdMap, helper};
 use crate::{Error, Result};
 
-/// Writes both maps of the process `pid`, the first one in its user namespace. `proc` is an open procfs.
+/// Writes both maps of the process `pid`, the first one in its user namespace.
 ///
 /// The caller stands outside, in the parent namespace. With `CAP_SETUID` and `CAP_SETGID` there it
 /// writes itself; a user without them may map its own id alone, after setgroups(2) is switched off, and
 /// anything else goes through newuidmap(1) and newgidmap(1), which follow `/etc/subuid` and `/etc/subgid`.
-pub fn write_maps(proc: impl AsFd, pid: Pid, uids: &IdMap, gids: &IdMap) -> Result<()> {
-    let process = Process { proc: proc.as_fd(), pid };
+pub fn write_maps(proc: &ProcRoot, pid: Pid, uids: &IdMap, gids: &IdMap) -> Result<()> {
+    let process = Process { proc, pid };
     if uids.is_single(rustix::process::geteuid().as_raw())
         && gids.is_single(rustix::process::getegid().as_raw())
         && !rustix::process::geteuid().is_root()
@@ -35,28 +32,19 @@ pub fn write_maps(proc: impl AsFd, pid: Pid, uids: &IdMap, gids: &IdMap) -> Resu
     }
 }
 
-/// A process as its directory in procfs.
+/// A process in an open procfs.
 struct Process<'fd> {
-    proc: BorrowedFd<'fd>,
+    proc: &'fd ProcRoot,
     pid: Pid,
 }
 
 impl Process<'_> {
     fn write(&self, file: &'static str, content: &str) -> Result<()> {
         let path = format!("{}/{file}", self.pid.as_raw_nonzero());
-        let refused = |call, errno| Error::IdMap {
+        self.proc.write(&path, content).map_err(|source| Error::IdMap {
             file,
             hint: "the ranges must not overlap and must be mapped for the caller".into(),
-            source: Some(SyscallError::new(
-                call,
-                format!("{path}, {:?}", content.trim_end()),
-                errno,
-            )),
-        };
-        let fd = openat(self.proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| refused("open", errno))?;
-        rustix::io::write(&fd, content.as_bytes())
-            .map(drop)
-            .map_err(|errno| refused("write", errno))
+            source: Some(source),
+        })
     }
 }

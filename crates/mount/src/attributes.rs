@@ -1,0 +1,137 @@
+//! The flags and the propagation of mounts; see mount_setattr(2) and mount_namespaces(7).
+
+use std::os::fd::AsFd;
+
+use bitflags::bitflags;
+use coracle_sys::mount_attr::{MountAttr, mount_setattr};
+use rustix::mount::{MountAttrFlags, MountPropagationFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+bitflags! {
+    /// Flags of one mount: the `MOUNT_ATTR_*` of mount_setattr(2).
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct MountFlags: u64 {
+        /// Nothing can be written.
+        const RDONLY = 0x1;
+        /// Set-user-id bits and file capabilities have no effect.
+        const NOSUID = 0x2;
+        /// Device files do not open.
+        const NODEV = 0x4;
+        /// Programs cannot be executed.
+        const NOEXEC = 0x8;
+        /// Access times are not updated.
+        const NOATIME = 0x10;
+        /// Access times are updated at each access.
+        const STRICTATIME = 0x20;
+        /// The access-time setting whole: to be cleared before one is set.
+        const ATIME = 0x70;
+        /// Access times of directories are not updated.
+        const NODIRATIME = 0x80;
+        /// Symbolic links are not followed. Linux 5.14.
+        const NOSYMFOLLOW = 0x20_0000;
+    }
+}
+
+impl MountFlags {
+    pub(crate) fn to_rustix(self) -> MountAttrFlags {
+        // The bits are the kernel's on both sides, and fit.
+        MountAttrFlags::from_bits_retain(u32::try_from(self.bits()).unwrap_or_default())
+    }
+}
+
+/// Whether mounts below pass between copies of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propagation {
+    /// How.
+    pub kind: PropagationKind,
+    /// For the mounts below, too.
+    pub recursive: bool,
+}
+
+/// The propagation types of mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PropagationKind {
+    /// Both ways.
+    Shared,
+    /// From the original only.
+    Slave,
+    /// Not at all.
+    Private,
+    /// Not at all, and it cannot be bind-mounted.
+    Unbindable,
+}
+
+impl Propagation {
+    /// Mounts of the host still appear, ours do not reach the host.
+    pub const RECURSIVE_SLAVE: Self = Self { kind: PropagationKind::Slave, recursive: true };
+
+    /// The word of mount(8), as `rslave`.
+    pub fn named(name: &str) -> Option<Self> {
+        let (recursive, rest) = match name.strip_prefix('r') {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let kind = match rest {
+            "shared" => PropagationKind::Shared,
+            "slave" => PropagationKind::Slave,
+            "private" => PropagationKind::Private,
+            "unbindable" => PropagationKind::Unbindable,
+            _ => return None,
+        };
+        Some(Self { kind, recursive })
+    }
+
+    fn to_raw(self) -> u64 {
+        let flag = match self.kind {
+            PropagationKind::Shared => MountPropagationFlags::SHARED,
+            PropagationKind::Slave => MountPropagationFlags::DOWNSTREAM,
+            PropagationKind::Private => MountPropagationFlags::PRIVATE,
+            PropagationKind::Unbindable => MountPropagationFlags::UNBINDABLE,
+        };
+        flag.bits().into()
+    }
+
+    /// Gives the mount at `fd` this propagation.
+    pub fn apply(self, fd: impl AsFd) -> Result<()> {
+        let attr = MountAttr { propagation: self.to_raw(), ..MountAttr::default() };
+        mount_setattr(fd, self.recursive, &attr).map_err(Error::Attributes)
+    }
+}
+
+/// What shall be changed on a mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Raised on the mount itself.
+    pub set: MountFlags,
+    /// Lowered on the mount itself.
+    pub clear: MountFlags,
+    /// Raised on the mount and all below it.
+    pub recursive_set: MountFlags,
+    /// Lowered on the mount and all below it.
+    pub recursive_clear: MountFlags,
+    /// Applied in this order.
+    pub propagation: Vec<Propagation>,
+}
+
+impl Attributes {
+    /// Changes the flags of the mount at `fd`, not its propagation.
+    pub fn apply_flags(&self, fd: impl AsFd) -> Result<()> {
+        let passes =
+            [(false, self.set, self.clear), (true, self.recursive_set, self.recursive_clear)];
+        for (recursive, set, clear) in passes {
+            if !(set | clear).is_empty() {
+                let attr =
+                    MountAttr { set: set.bits(), clear: clear.bits(), ..MountAttr::default() };
+                mount_setattr(&fd, recursive, &attr).map_err(Error::Attributes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the propagation of the mount at `fd`.
+    pub fn apply_propagation(&self, fd: impl AsFd) -> Result<()> {
+        self.propagation.iter().try_for_each(|propagation| propagation.apply(&fd))
+    }
+}

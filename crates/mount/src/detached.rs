@@ -1,0 +1,97 @@
+//! A mount that is nowhere yet.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use coracle_sys::SyscallError;
+use rustix::fs::{CWD, FileType, fstat};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
+use crate::{Attributes, Error, Filesystem, Result, Target};
+
+/// A mount, or a tree of mounts, that is attached nowhere: a descriptor that keeps it alive.
+#[derive(Debug)]
+pub struct DetachedMount(OwnedFd);
+
+impl DetachedMount {
+    /// A copy of what is mounted at `path` of the caller, with all that is mounted below if `recursive`.
+    pub fn copy_of_path(path: impl AsRef<Path>, recursive: bool) -> Result<Self> {
+        let path = path.as_ref();
+        let failure = |errno| {
+            let args =
+                format!("{}, {}", path.display(), if recursive { "recursive" } else { "one" });
+            Error::Source { path: path.into(), source: SyscallError::new("open_tree", args, errno) }
+        };
+        open_tree(CWD, path, flags(recursive)).map(Self).map_err(failure)
+    }
+
+    /// A copy of the mount at `fd`, from there on.
+    pub fn copy_of(fd: impl AsFd, recursive: bool) -> Result<Self, SyscallError> {
+        let flags = flags(recursive) | OpenTreeFlags::AT_EMPTY_PATH;
+        open_tree(fd, "", flags)
+            .map(Self)
+            .map_err(|errno| SyscallError::new("open_tree", "descriptor, clone", errno))
+    }
+
+    /// A new file system with these attributes.
+    pub fn new(filesystem: &Filesystem, attributes: &Attributes) -> Result<Self> {
+        let flags = attributes.set | attributes.recursive_set;
+        let mount = Self(filesystem.mount(flags)?);
+        attributes.apply_propagation(&mount)?;
+        Ok(mount)
+    }
+
+    /// Is its root a directory?
+    pub fn is_directory(&self) -> Result<bool> {
+        fstat(&self.0)
+            .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
+            .map_err(|errno| Error::Attributes(SyscallError::new("fstat", "mount", errno)))
+    }
+
+    /// Puts the mount on `target`, on top of what is mounted there, and returns its root.
+    pub fn attach(self, target: &Target) -> Result<OwnedFd> {
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        self.move_to(target.as_fd(), "", flags).map_err(|errno| Error::Attach {
+            path: target.path().into(),
+            source: SyscallError::new("move_mount", target.path().display().to_string(), errno),
+        })?;
+        Ok(self.0)
+    }
+
+    /// Puts the mount over the caller's root. Who has the old root as its root goes on seeing that.
+    pub(crate) fn attach_over_root(self) -> Result<OwnedFd, SyscallError> {
+        self.move_to(CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .map_err(|errno| SyscallError::new("move_mount", "root file system, /", errno))?;
+        Ok(self.0)
+    }
+
+    fn move_to(&self, fd: BorrowedFd<'_>, path: &str, flags: MoveMountFlags) -> Result<(), Errno> {
+        move_mount(&self.0, "", fd, path, flags)
+    }
+}
+
+impl AsFd for DetachedMount {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for DetachedMount {
+    /// Wraps a descriptor that another process made with open_tree(2) or fsmount(2).
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl From<DetachedMount> for OwnedFd {
+    fn from(mount: DetachedMount) -> Self {
+        mount.0
+    }
+}
+
+fn flags(recursive: bool) -> OpenTreeFlags {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
+}

@@ -1,0 +1,181 @@
+//! The root file system of a container while it is built.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use coracle_sys::SyscallError;
+use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
+use rustix::mount::{MountPropagationFlags, mount_change};
+
+use crate::{
+    Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation, Result,
+    Target, inroot,
+};
+
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+
+/// Files of procfs that LXCFS and others stand in for. Anything else there could hide the kernel's view.
+const REPLACEABLE: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/net/dev",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
+];
+
+/// A root file system that is mounted, but not yet anybody's root.
+#[derive(Debug)]
+pub struct Rootfs {
+    fd: OwnedFd,
+    /// Mount and inode, to tell it from what is below.
+    identity: (u64, u64),
+}
+
+impl Rootfs {
+    /// Mounts `tree` over the root of the caller's mount namespace, which should be a new one.
+    ///
+    /// Before, all mounts of the namespace get the propagation `outside`, which must keep ours from the host.
+    pub fn mount(tree: DetachedMount, outside: Propagation) -> Result<Self> {
+        let pivot = |call, args: &str, errno| Error::Pivot(SyscallError::new(call, args, errno));
+        let mut flags = match outside.kind {
+            crate::attributes::PropagationKind::Private => MountPropagationFlags::PRIVATE,
+            _ => MountPropagationFlags::DOWNSTREAM,
+        };
+        flags.set(MountPropagationFlags::REC, outside.recursive);
+        mount_change("/", flags).map_err(|errno| pivot("mount", "/, propagation", errno))?;
+        outside.apply(&tree)?;
+        let fd = tree.attach_over_root().map_err(Error::Pivot)?;
+        let identity = identity(&fd).map_err(|errno| pivot("statx", "root file system", errno))?;
+        Ok(Self { fd, identity })
+    }
+
+    /// A new file system of type `filesystem` on `path`.
+    ///
+    /// procfs and sysfs only go onto real directories, and a tmpfs takes over the mode of what it covers.
+    pub fn mount_filesystem(
+        &self,
+        path: &Path,
+        filesystem: &Filesystem,
+        attributes: &Attributes,
+    ) -> Result<OwnedFd> {
+        let target = match filesystem.fstype.as_str() {
+            "proc" | "sysfs" => self.ordinary_directory(path)?,
+            _ => self.target(path, Leaf::Directory)?,
+        };
+        if filesystem.fstype == "tmpfs" {
+            let filesystem = with_mode_of(&target, filesystem)?;
+            return DetachedMount::new(&filesystem, attributes)?.attach(&target);
+        }
+        DetachedMount::new(filesystem, attributes)?.attach(&target)
+    }
+
+    /// Puts a copy of existing mounts on `path`.
+    pub fn bind(
+        &self,
+        path: &Path,
+        tree: DetachedMount,
+        attributes: &Attributes,
+    ) -> Result<OwnedFd> {
+        let leaf = if tree.is_directory()? { Leaf::Directory } else { Leaf::File };
+        let target = self.target(path, leaf)?;
+        attributes.apply_flags(&tree)?;
+        let mounted = tree.attach(&target)?;
+        attributes.apply_propagation(&mounted)?;
+        Ok(mounted)
+    }
+
+    /// A copy of what is at `path` inside the root file system, mounts made before included.
+    pub fn copy_of(&self, path: &Path, recursive: bool) -> Result<DetachedMount> {
+        let missing = || {
+            Error::target(path, "openat2", path.display().to_string(), coracle_sys::Errno::NOENT)
+        };
+        let source = inroot::resolve(&self.fd, path)?.ok_or_else(missing)?;
+        DetachedMount::copy_of(source, recursive)
+            .map_err(|source| Error::Source { path: path.into(), source })
+    }
+
+    /// Makes the directory `path` and those above it, where they are missing.
+    pub fn make_directory(&self, path: &Path) -> Result<()> {
+        inroot::create(&self.fd, path, Leaf::Directory).map(drop)
+    }
+
+    /// Makes the root itself read-only, and nothing below it.
+    pub fn make_readonly(&self) -> Result<()> {
+        Attributes { set: MountFlags::RDONLY, ..Attributes::default() }.apply_flags(&self.fd)
+    }
+
+    /// A place for a mount: found or made, and neither the root nor in procfs.
+    pub(crate) fn target(&self, path: &Path, leaf: Leaf) -> Result<Target> {
+        let target = inroot::create(&self.fd, path, leaf)?;
+        let failure = |call, errno| Error::target(path, call, path.display().to_string(), errno);
+        let found = identity(&target).map_err(|errno| failure("statx", errno))?;
+        if found == self.identity {
+            let reason = "it is the root file system itself";
+            return Err(Error::Forbidden { path: path.into(), reason });
+        }
+        let fs = fstatfs(&target).map_err(|errno| failure("fstatfs", errno))?;
+        if fs.f_type == PROC_SUPER_MAGIC && !REPLACEABLE.iter().any(|file| path == Path::new(file))
+        {
+            let reason = "it is inside /proc";
+            return Err(Error::Forbidden { path: path.into(), reason });
+        }
+        Ok(target)
+    }
+
+    /// A directory to which no symbolic link leads.
+    pub(crate) fn ordinary_directory(&self, path: &Path) -> Result<Target> {
+        let reason =
+            "it must be mounted on an ordinary directory, not on a symbolic link or a file";
+        let forbidden = || Error::Forbidden { path: path.into(), reason };
+        match inroot::resolve_without_links(&self.fd, path) {
+            Ok(Some(target)) if target.is_directory()? => self.target_at(path, target),
+            Ok(Some(_)) => Err(forbidden()),
+            Ok(None) => {
+                self.target(path, Leaf::Directory)?;
+                // Made a moment ago: what is there now must still be no link.
+                inroot::resolve_without_links(&self.fd, path)?.ok_or_else(forbidden)
+            }
+            Err(Error::Target { source, .. }) if source.errno() == coracle_sys::Errno::LOOP => {
+                Err(forbidden())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn target_at(&self, path: &Path, target: Target) -> Result<Target> {
+        let found = identity(&target)
+            .map_err(|errno| Error::target(path, "statx", path.display().to_string(), errno))?;
+        if found == self.identity {
+            let reason = "it is the root file system itself";
+            return Err(Error::Forbidden { path: path.into(), reason });
+        }
+        Ok(target)
+    }
+}
+
+impl AsFd for Rootfs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The mount and the inode of an open file.
+fn identity(fd: impl AsFd) -> rustix::io::Result<(u64, u64)> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(fd, "", flags, StatxFlags::INO | StatxFlags::MNT_ID)?;
+    Ok((stat.stx_mnt_id, stat.stx_ino))
+}
+
+/// A tmpfs shows the mode of the directory that it covers, unless it is told another.
+fn with_mode_of(target: &Target, filesystem: &Filesystem) -> Result<Filesystem> {
+    let mut filesystem = filesystem.clone();
+    let mode = format!("{:o}", target.mode()? & 0o7777);
+    filesystem.parameters.insert(0, Parameter::new("mode", mode));
+    Ok(filesystem)
+}

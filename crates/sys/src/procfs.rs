@@ -1,0 +1,103 @@
+//! A procfs that is verified to be one, and files in it that nothing is mounted over.
+//!
+//! Labels, sysctls and id maps are written to files in `/proc`. Whoever can mount something over such a
+//! file, or over `/proc` itself, could have the write go elsewhere and the container start unconfined.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat, openat2};
+use rustix::io::Errno;
+
+use crate::{Result, SyscallError};
+
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+const PROC_ROOT_INODE: u64 = 1;
+
+/// How often a look-up is tried again that the kernel gave up because of concurrent renames and mounts.
+const ATTEMPTS: u32 = 64;
+
+/// An open procfs, from its root.
+#[derive(Debug)]
+pub struct ProcRoot(OwnedFd);
+
+impl ProcRoot {
+    /// Opens `/proc` of the caller's mount namespace. Fails with `ENODEV` if that is not the root of a procfs.
+    pub fn open() -> Result<Self> {
+        let failure = |call, errno| SyscallError::new(call, "/proc", errno);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = open("/proc", flags, Mode::empty()).map_err(|errno| failure("open", errno))?;
+        let fs = fstatfs(&fd).map_err(|errno| failure("fstatfs", errno))?;
+        let stat = fstat(&fd).map_err(|errno| failure("fstat", errno))?;
+        if fs.f_type != PROC_SUPER_MAGIC || stat.st_ino != PROC_ROOT_INODE {
+            return Err(failure("verify procfs", Errno::NODEV));
+        }
+        Ok(Self(fd))
+    }
+
+    /// Opens `path`, as `self/oom_score_adj`, in this very mount: no magic link, nothing mounted over it.
+    ///
+    /// Fails with `EXDEV` where something is mounted. Linux 5.6.
+    pub fn open_file(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let mut attempt = 0;
+        loop {
+            match openat2(&self.0, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) if attempt < ATTEMPTS => attempt += 1,
+                other => {
+                    return other
+                        .map_err(|errno| SyscallError::new("openat2", format!("/proc/{path}"), errno));
+                }
+            }
+        }
+    }
+
+    /// Writes `content` to the file `path` with a single write(2).
+    pub fn write(&self, path: &str, content: &str) -> Result<()> {
+        let file = self.open_file(path, OFlags::WRONLY)?;
+        let failure =
+            |errno| SyscallError::new("write", format!("/proc/{path}, {content:?}"), errno);
+        match rustix::io::write(file, content.as_bytes()) {
+            Ok(count) if count == content.len() => Ok(()),
+            Ok(_) => Err(failure(Errno::IO)),
+            Err(errno) => Err(failure(errno)),
+        }
+    }
+
+    /// Opens the file behind `fd` again, with other flags: a path descriptor for reading or writing.
+    pub fn reopen(&self, fd: impl AsFd, flags: OFlags) -> Result<OwnedFd> {
+        let directory = self.open_file("thread-self/fd", OFlags::PATH | OFlags::DIRECTORY)?;
+        let number = fd.as_fd().as_raw_fd().to_string();
+        loop {
+            match openat(&directory, &number, flags | OFlags::CLOEXEC, Mode::empty()) {
+                Err(Errno::INTR) => {}
+                other => {
+                    return other.map_err(|errno| {
+                        SyscallError::new("open", format!("/proc/thread-self/fd/{number}"), errno)
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for ProcRoot {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magic_links_and_ways_out_are_refused() {
+        let proc = ProcRoot::open().unwrap();
+        proc.open_file("self/stat", OFlags::RDONLY).unwrap();
+        for path in ["self/root/etc/passwd", "../etc/passwd", "/etc/passwd", "self/cwd"] {
+            assert!(proc.open_file(path, OFlags::RDONLY).is_err(), "{path}");
+        }
+    }
+}
