@@ -1,0 +1,58 @@
+//! `/linux/devices` and `/linux/resources/devices`.
+
+use serde_json::{Map, Value};
+
+use super::report::{At, Fault, Report};
+use super::schema::{ID, Kind, Object, Verdict, field, free_object, required, text};
+use super::text::absolute;
+
+/// Device numbers that the kernel can hold: 12 bits of major, 20 bits of minor (`MINORBITS`). mknod(2)
+/// drops higher bits without a word and so makes another device.
+const MAJOR: i128 = 0xfff;
+const MINOR: i128 = 0xf_ffff;
+
+/// A device node.
+pub(super) static DEVICE: Kind = Kind::Object(&Object {
+    fields: &[
+        required("type", Kind::OneOf(&["b", "c", "u", "p"]), "write \"b\", \"c\" or \"p\""),
+        required("path", Kind::Text(absolute), "name the place in the container"),
+        field("major", Kind::Int(0, MAJOR)),
+        field("minor", Kind::Int(0, MINOR)),
+        // Docker passes the whole st_mode, type bits included.
+        field("fileMode", Kind::Int(0, 0o177_777)),
+        field("uid", ID),
+        field("gid", ID),
+    ],
+    rule: numbers,
+});
+
+/// A rule of the device controller; -1 stands for every number.
+pub(super) static RULE: Kind = Kind::Object(&Object {
+    fields: &[
+        required("allow", Kind::Bool, "write true or false"),
+        field("type", Kind::OneOf(&["a", "b", "c"])),
+        field("major", Kind::Int(-1, u32::MAX as i128)),
+        field("minor", Kind::Int(-1, u32::MAX as i128)),
+        field("access", Kind::Text(access)),
+    ],
+    rule: free_object,
+});
+
+fn numbers(report: &mut Report, at: &At<'_>, device: &mut Map<String, Value>) {
+    if !matches!(text(device, "type"), Some("b" | "c" | "u")) {
+        return;
+    }
+    for name in ["major", "minor"] {
+        if !device.contains_key(name) {
+            let fault = Fault::new("is required");
+            report.error(&at.key(name), fault.hint("only a pipe (type \"p\") has no number"));
+        }
+    }
+}
+
+fn access(access: &str) -> Verdict {
+    match access.chars().all(|c| "rwm".contains(c)) {
+        true => Ok(()),
+        false => Err(Fault::found_text(access, "some of the letters r, w and m")),
+    }
+}

@@ -1,0 +1,162 @@
+//! `/linux`: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md>.
+
+use serde_json::{Map, Value};
+
+use super::report::{At, Fault, Report};
+use super::schema::{
+    I64, Kind, Object, field, free_list, free_object, list, object, required,
+};
+use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
+use super::{devices, idmap, namespaces, resources, seccomp, sysctl};
+
+pub(super) const LINUX: Kind = Kind::Object(&Object {
+    fields: &[
+        field("devices", Kind::List(&devices::DEVICE, free_list)),
+        field("netDevices", Kind::Map(interface, &NET_DEVICE)),
+        field("uidMappings", idmap::MAPPINGS),
+        field("gidMappings", idmap::MAPPINGS),
+        field("namespaces", namespaces::NAMESPACES),
+        field("resources", resources::RESOURCES),
+        field("cgroupsPath", Kind::Text(without_parents)),
+        field("rootfsPropagation", Kind::OneOf(PROPAGATIONS)),
+        field("seccomp", seccomp::SECCOMP),
+        field("sysctl", Kind::Map(sysctl::key, &Kind::Text(sysctl::value))),
+        field("maskedPaths", PATHS),
+        field("readonlyPaths", PATHS),
+        field("mountLabel", Kind::Text(one_line)),
+        field("intelRdt", Kind::Object(&INTEL_RDT)),
+        field("memoryPolicy", Kind::Object(&MEMORY_POLICY)),
+        field("personality", Kind::Object(&PERSONALITY)),
+        field("timeOffsets", Kind::Object(&TIME_OFFSETS)),
+    ],
+    rule: linux,
+});
+
+const PATHS: Kind = Kind::List(&Kind::Text(absolute), free_list);
+
+/// The words of the specification, and the recursive forms that every runtime takes.
+const PROPAGATIONS: &[&str] = &[
+    "private",
+    "shared",
+    "slave",
+    "unbindable",
+    "rprivate",
+    "rshared",
+    "rslave",
+    "runbindable",
+];
+
+static NET_DEVICE: Kind = Kind::Object(&Object {
+    fields: &[field("name", Kind::Text(interface))],
+    rule: free_object,
+});
+
+static INTEL_RDT: Object = Object {
+    fields: &[
+        field("closID", Kind::Text(clos_id)),
+        field("schemata", Kind::List(&Kind::Text(one_line), free_list)),
+        field("l3CacheSchema", Kind::Text(any)),
+        field("memBwSchema", Kind::Text(memory_bandwidth)),
+        field("enableMonitoring", Kind::Bool),
+        // Of version 1.2, replaced by enableMonitoring in 1.3.
+        field("enableCMT", Kind::Bool),
+        field("enableMBM", Kind::Bool),
+    ],
+    rule: free_object,
+};
+
+static MEMORY_POLICY: Object = Object {
+    fields: &[
+        required("mode", Kind::OneOf(MEMORY_MODES), "name the mode, as \"MPOL_BIND\""),
+        field("nodes", Kind::Text(one_line)),
+        field("flags", Kind::List(&Kind::OneOf(MEMORY_FLAGS), free_list)),
+    ],
+    rule: free_object,
+};
+
+/// The modes of set_mempolicy(2).
+const MEMORY_MODES: &[&str] = &[
+    "MPOL_DEFAULT",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_WEIGHTED_INTERLEAVE",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_LOCAL",
+];
+const MEMORY_FLAGS: &[&str] =
+    &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+
+static PERSONALITY: Object = Object {
+    fields: &[
+        required("domain", Kind::OneOf(&["LINUX", "LINUX32"]), "write \"LINUX\" or \"LINUX32\""),
+        field("flags", Kind::List(&Kind::Text(not_empty), free_list)),
+    ],
+    rule: free_object,
+};
+
+static TIME_OFFSETS: Object = Object {
+    fields: &[
+        field("boottime", Kind::Object(&TIME_OFFSET)),
+        field("monotonic", Kind::Object(&TIME_OFFSET)),
+    ],
+    rule: free_object,
+};
+static TIME_OFFSET: Object = Object {
+    fields: &[field("secs", I64), field("nanosecs", Kind::Int(0, 999_999_999))],
+    rule: free_object,
+};
+
+fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<String, Value>) {
+    idmap::check_namespace(report, at, linux);
+    sysctl::check_namespaces(report, at, linux);
+    time(report, at, linux);
+    mount(report, at, linux);
+    if object(linux, "netDevices").is_some_and(|devices| !devices.is_empty())
+        && !namespaces::has(linux, "network")
+    {
+        let fault = Fault::new("needs a network namespace of the container");
+        report.error(&at.key("netDevices"), fault.hint(namespaces::ADD_NETWORK));
+    }
+}
+
+/// Offsets are those of a namespace that is created, not of one that is joined (time_namespaces(7)).
+fn time(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+    if object(linux, "timeOffsets").is_none_or(Map::is_empty) {
+        return;
+    }
+    let at = at.key("timeOffsets");
+    if !namespaces::has(linux, "time") {
+        let fault = Fault::new("needs a time namespace");
+        report.error(&at, fault.hint("add {\"type\": \"time\"} to /linux/namespaces"));
+    } else if namespaces::is_joined(linux, "time") {
+        let fault = Fault::new("cannot be set on a time namespace that is joined");
+        report.error(&at, fault.hint("remove its path from /linux/namespaces, or the offsets"));
+    }
+}
+
+/// In the host's mount namespace these would change the host.
+fn mount(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+    for name in ["maskedPaths", "readonlyPaths"] {
+        if !list(linux, name).is_empty() && !namespaces::has(linux, "mount") {
+            let fault = Fault::new("needs a mount namespace");
+            let hint = "add {\"type\": \"mount\"} to /linux/namespaces";
+            report.error(&at.key(name), fault.hint(hint));
+        }
+    }
+}
+
+/// The name of a directory in resctrl.
+fn clos_id(id: &str) -> Result<(), Fault> {
+    match id == "." || id == ".." || id.contains('/') {
+        true => Err(Fault::found_text(id, "the name of a directory, without `/`")),
+        false => one_line(id),
+    }
+}
+
+fn memory_bandwidth(schema: &str) -> Result<(), Fault> {
+    match schema.starts_with("MB:") {
+        true => one_line(schema),
+        false => Err(Fault::found_text(schema, "a line that starts with MB:")),
+    }
+}
