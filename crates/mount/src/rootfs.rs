@@ -105,9 +105,22 @@ impl Rootfs {
         inroot::create(&self.fd, path, Leaf::Directory).map(drop)
     }
 
+    /// Changes the mount at `path`, which somebody mounted there before.
+    pub fn change(&self, path: &Path, attributes: &Attributes) -> Result<()> {
+        let mounted = self.existing(path)?;
+        attributes.apply_flags(&mounted)
+    }
+
     /// Makes the root itself read-only, and nothing below it.
     pub fn make_readonly(&self) -> Result<()> {
         Attributes { set: MountFlags::RDONLY, ..Attributes::default() }.apply_flags(&self.fd)
+    }
+
+    fn existing(&self, path: &Path) -> Result<Target> {
+        let missing = || {
+            Error::target(path, "openat2", path.display().to_string(), coracle_sys::Errno::NOENT)
+        };
+        inroot::resolve(&self.fd, path)?.ok_or_else(missing)
     }
 
     /// A place for a mount: found or made, and neither the root nor in procfs.

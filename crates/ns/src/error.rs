@@ -39,6 +39,14 @@ pub enum Error {
         /// Why.
         source: SyscallError,
     },
+    /// The kernel refused to make one.
+    #[error("cannot create a {kind} namespace")]
+    Create {
+        /// Which.
+        kind: NamespaceKind,
+        /// Why.
+        source: SyscallError,
+    },
     /// An id map was refused.
     #[error("cannot write the {file} of the new user namespace: {hint}")]
     IdMap {

@@ -1,8 +1,8 @@
-//! Entering existing namespaces.
+//! Entering namespaces.
 
 use std::os::fd::BorrowedFd;
 
-use coracle_sys::SyscallError;
+use coracle_sys::{SyscallError, nsfs};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -38,6 +38,12 @@ pub fn join_all(namespaces: &[(NamespaceKind, BorrowedFd<'_>)]) -> Result<()> {
         waiting = refused;
     }
     Ok(())
+}
+
+/// Makes a cgroup or a time namespace; the caller is in the former at once, its later children in the latter.
+/// `CAP_SYS_ADMIN`.
+pub fn unshare(kind: NamespaceKind) -> Result<()> {
+    nsfs::unshare(kind.flag().bits()).map_err(|source| Error::Create { kind, source })
 }
 
 fn join(kind: NamespaceKind, fd: BorrowedFd<'_>) -> Result<(), Errno> {

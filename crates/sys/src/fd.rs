@@ -1,6 +1,6 @@
 //! Descriptors in bulk and by number.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use linux_raw_sys::general as raw;
 
@@ -21,5 +21,20 @@ pub fn cloexec_from(first: RawFd) -> Result<()> {
         Ok(())
     } else {
         Err(SyscallError::last("close_range", format!("{first}, ~0, CLOEXEC")))
+    }
+}
+
+/// Makes `number` a copy of `fd` that stays open at execve(2); what was `number` before is closed.
+///
+/// The caller must not own a descriptor of this number elsewhere: it is lost to it. Right before execve(2)
+/// nothing does any more.
+pub fn place(fd: impl AsFd, number: RawFd) -> Result<()> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: dup2 touches no memory.
+    let result = unsafe { libc::dup2(fd, number) };
+    if result == number {
+        Ok(())
+    } else {
+        Err(SyscallError::last("dup2", format!("{fd}, {number}")))
     }
 }

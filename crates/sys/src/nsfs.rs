@@ -1,8 +1,10 @@
-//! Questions to namespace descriptors; see ioctl_nsfs(2).
+//! New namespaces, and questions to descriptors of existing ones; see ioctl_nsfs(2).
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use crate::{Result, SyscallError};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use crate::{Errno, Result, SyscallError};
 
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
@@ -12,4 +14,17 @@ pub fn namespace_type(fd: impl AsFd) -> Result<u32> {
     // SAFETY: the request takes no argument.
     let result = unsafe { libc::ioctl(fd, NS_GET_NSTYPE) };
     u32::try_from(result).map_err(|_| SyscallError::last("ioctl", format!("{fd}, NS_GET_NSTYPE")))
+}
+
+/// Moves the caller into new namespaces of the kinds in `flags` (`CLONE_NEW*`); see unshare(2).
+///
+/// Other flags are refused: they would change what the threads of the process share.
+pub fn unshare(flags: u32) -> Result<()> {
+    let kinds = UnshareFlags::NEWCGROUP | UnshareFlags::NEWTIME;
+    let failure = |errno| SyscallError::new("unshare", format!("{flags:#x}"), errno);
+    let flags = UnshareFlags::from_bits(flags)
+        .filter(|flags| kinds.contains(*flags))
+        .ok_or_else(|| failure(Errno::INVAL))?;
+    // SAFETY: none of these flags separates the thread's descriptors or its file system information.
+    unsafe { unshare_unsafe(flags) }.map_err(failure)
 }

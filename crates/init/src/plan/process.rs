@@ -1,0 +1,51 @@
+//! What the container runs.
+
+use std::path::PathBuf;
+
+use coracle_process::{Credentials, Rlimit, WindowSize};
+use serde::{Deserialize, Serialize};
+
+use super::Slot;
+
+/// The container's first process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessPlan {
+    /// The command; the first is the program.
+    pub args: Vec<String>,
+    /// The environment. `HOME` is added from the container's `/etc/passwd` if it is missing.
+    pub env: Vec<String>,
+    /// The working directory, made if it is missing.
+    pub cwd: PathBuf,
+    /// Who it runs as.
+    pub credentials: Credentials,
+    /// Its resource limits.
+    pub rlimits: Vec<Rlimit>,
+    /// Its weight when memory runs out, from -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    /// The name of the new session keyring; without one it stays in the caller's.
+    pub keyring: Option<String>,
+    /// Standard input, output and error.
+    pub stdio: [Slot; 3],
+    /// Descriptors that it finds from number 3 on.
+    pub preserved: Vec<Slot>,
+    /// A terminal instead of the three streams.
+    pub terminal: Option<TerminalPlan>,
+    /// What it waits for before the command is executed.
+    pub gate: StartGate,
+}
+
+/// A terminal to be made in the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalPlan {
+    /// Its size; unknown is 0 by 0.
+    pub size: Option<WindowSize>,
+}
+
+/// What starts a container that has been created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartGate {
+    /// [`ToInit::Go`](crate::wire::ToInit::Go) of the host, which stays.
+    Message,
+    /// Somebody opens this FIFO for reading, at any time.
+    Fifo(Slot),
+}

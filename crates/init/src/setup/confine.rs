@@ -1,0 +1,73 @@
+//! Giving up rights, in the one order that works.
+
+use coracle_process::{Program, find_executable};
+use coracle_seccomp::{BpfProgram, FilterFlags};
+use rustix::thread::{set_keep_capabilities, set_no_new_privs};
+
+use super::Setup;
+use super::start::Confined;
+use crate::InitError;
+use crate::error::Step;
+use crate::plan::SeccompPlan;
+
+/// A filter that is still to be loaded.
+pub(super) struct Filter {
+    program: BpfProgram,
+    flags: FilterFlags,
+}
+
+impl Filter {
+    fn of(plan: &SeccompPlan) -> Result<Self, InitError> {
+        let program = BpfProgram::from_bytes(&plan.program).step("checking the seccomp filter")?;
+        Ok(Self { program, flags: FilterFlags::from_bits_retain(plan.flags) })
+    }
+
+    pub(super) fn load(&self) -> Result<(), InitError> {
+        self.program.load(self.flags).map(drop).step("loading the seccomp filter")
+    }
+}
+
+impl<'launch> Setup<'launch> {
+    /// Confines the process as far as can be before the command is executed.
+    ///
+    /// Without no_new_privs only a privileged process may load a filter, so that happens before the
+    /// capabilities go. With it the filter comes last, so that it need not allow what is done here.
+    pub(super) fn confine(self) -> Result<Confined<'launch>, InitError> {
+        let plan = &self.plan.confine;
+        for rlimit in &self.plan.process.rlimits {
+            rlimit.apply().step("setting /process/rlimits")?;
+        }
+        self.label()?;
+        let mut filter = plan.seccomp.as_ref().map(Filter::of).transpose()?;
+        let env = self.environment();
+        if plan.no_new_privileges {
+            set_no_new_privs(true).step("setting no_new_privs")?;
+        } else if let Some(filter) = filter.take() {
+            filter.load()?;
+        }
+        let entered = self.try_enter_cwd()?;
+        plan.capabilities.limit_bounding().step("limiting capabilities")?;
+        set_keep_capabilities(true).step("keeping capabilities")?;
+        self.plan.process.credentials.apply().step("becoming /process/user")?;
+        set_keep_capabilities(false).step("keeping capabilities")?;
+        plan.capabilities.apply().step("setting /process/capabilities")?;
+        self.enter_cwd(entered)?;
+        let args = &self.plan.process.args;
+        let name = args.first().map_or("", String::as_str);
+        let path = find_executable(name, &env).step("finding /process/args/0")?;
+        let program = Program::new(&path, args, &env).step("preparing the command")?;
+        Ok(Confined::new(self, program, filter))
+    }
+
+    fn label(&self) -> Result<(), InitError> {
+        if let Some(profile) = &self.plan.confine.apparmor {
+            coracle_lsm::set_apparmor_exec(self.proc, profile)
+                .step("setting /process/apparmorProfile")?;
+        }
+        if let Some(label) = &self.plan.confine.selinux {
+            coracle_lsm::set_selinux_exec(self.proc, label)
+                .step("setting /process/selinuxLabel")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Who the process is and where it stands.
+
+use std::path::Path;
+
+use coracle_process::env;
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
+use rustix::process::{chdir, getcwd};
+
+use super::Setup;
+use crate::InitError;
+use crate::error::Step;
+
+impl Setup<'_> {
+    /// The environment of the command: the plan's, and where the user is at home.
+    pub(super) fn environment(&self) -> Vec<String> {
+        let mut env = self.plan.process.env.clone();
+        if env::value(&env, "HOME").is_none_or(str::is_empty) {
+            env.retain(|entry| !entry.starts_with("HOME="));
+            let home = home_of(self.plan.process.credentials.uid);
+            env.push(format!("HOME={}", home.as_deref().unwrap_or("/")));
+        }
+        env
+    }
+
+    /// Changes to the working directory, if this user may.
+    pub(super) fn try_enter_cwd(&self) -> Result<bool, InitError> {
+        match chdir(&self.plan.process.cwd) {
+            Ok(()) => Ok(true),
+            Err(Errno::ACCESS | Errno::PERM) => Ok(false),
+            Err(errno) => Err(errno).step(self.cwd_step()),
+        }
+    }
+
+    /// Changes to the working directory and makes sure that it is in the container.
+    pub(super) fn enter_cwd(&self, entered: bool) -> Result<(), InitError> {
+        if !entered {
+            chdir(&self.plan.process.cwd).step(self.cwd_step())?;
+        }
+        // The kernel marks what lies outside the root; a descriptor that leaked in could lead there.
+        let here = getcwd(Vec::new()).step(self.cwd_step())?;
+        if here.as_bytes().starts_with(b"/") {
+            Ok(())
+        } else {
+            Err(InitError::message(self.cwd_step(), "it lies outside the container's root"))
+        }
+    }
+
+    fn cwd_step(&self) -> String {
+        format!("changing to {} (/process/cwd)", self.plan.process.cwd.display())
+    }
+}
+
+/// The home directory of `uid` by the container's own user database, which may be anything.
+fn home_of(uid: u32) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(Path::new("/etc/passwd"), flags, Mode::empty()).ok()?;
+    let stat = fstat(&file).ok()?;
+    FileType::from_raw_mode(stat.st_mode).is_file().then(|| env::home_of(uid, file))?
+}

@@ -1,0 +1,105 @@
+//! The root file system, from the first mount to the exchange of the root.
+
+use std::path::Path;
+
+use coracle_mount::{Attributes, CgroupMount, DetachedMount, MountFlags, Rootfs};
+use coracle_process::Pty;
+
+use super::{Setup, Sources};
+use crate::InitError;
+use crate::error::Step;
+use crate::plan::{BindSource, MountKind, MountStep};
+
+impl Setup<'_> {
+    /// Builds the root and makes it ours; returns the terminal, if there is to be one.
+    pub(super) fn build_root(&self, sources: Sources) -> Result<Option<Pty>, InitError> {
+        let mounts = &self.plan.mounts;
+        let root =
+            Rootfs::mount(sources.root, mounts.outside).step("mounting the root file system")?;
+        for (step, opened) in mounts.steps.iter().zip(sources.binds) {
+            let name = || format!("mounting {} ({})", step.path.display(), step.name);
+            mount(&root, step, opened).map_err(|error| InitError::new(name(), &error))?;
+        }
+        self.make_devices(&root)?;
+        let terminal = self.make_terminal(&root)?;
+        root.make_directory(&self.plan.process.cwd).step("creating /process/cwd")?;
+        for path in &mounts.readonly_later {
+            make_readonly(&root, path).step(format!("making {} read-only", path.display()))?;
+        }
+        self.hide_paths(&root)?;
+        if mounts.pivot { root.pivot() } else { root.chroot() }
+            .step("entering the root file system")?;
+        if mounts.readonly_root {
+            root.make_readonly().step("making the root file system read-only")?;
+        }
+        if let Some(propagation) = mounts.propagation {
+            propagation.apply(&root).step("setting /linux/rootfsPropagation")?;
+        }
+        Ok(terminal)
+    }
+
+    fn make_devices(&self, root: &Rootfs) -> Result<(), InitError> {
+        let mounts = &self.plan.mounts;
+        for node in &mounts.devices {
+            if mounts.bind_devices { root.bind_device(node) } else { root.make_device(node) }
+                .step("creating devices")?;
+        }
+        if mounts.setup_dev {
+            root.make_device_links().step("creating the links in /dev")?;
+        }
+        Ok(())
+    }
+
+    fn make_terminal(&self, root: &Rootfs) -> Result<Option<Pty>, InitError> {
+        let Some(plan) = self.plan.process.terminal else { return Ok(None) };
+        let step = "creating the terminal";
+        let pty = Pty::open_in(root.devpts().step(step)?).step(step)?;
+        if let Some(size) = plan.size {
+            size.apply(&pty.controller).step("setting /process/consoleSize")?;
+        }
+        if self.plan.mounts.setup_dev {
+            root.bind_console(&pty.user).step("mounting /dev/console")?;
+        }
+        Ok(Some(pty))
+    }
+
+    fn hide_paths(&self, root: &Rootfs) -> Result<(), InitError> {
+        for path in &self.plan.mounts.readonly {
+            root.protect(path)
+                .step(format!("protecting {} (/linux/readonlyPaths)", path.display()))?;
+        }
+        let mut masks = root.masks();
+        for path in &self.plan.mounts.masked {
+            masks.mask(path).step(format!("masking {} (/linux/maskedPaths)", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn mount(root: &Rootfs, step: &MountStep, opened: Vec<DetachedMount>) -> coracle_mount::Result<()> {
+    let MountStep { path, kind, attributes, .. } = step;
+    let mut opened = opened.into_iter();
+    match kind {
+        MountKind::Filesystem(filesystem) => {
+            root.mount_filesystem(path, filesystem, attributes).map(drop)
+        }
+        MountKind::Bind { source: BindSource::Container(source), recursive } => {
+            let tree = root.copy_of(source, *recursive)?;
+            root.bind(path, tree, attributes).map(drop)
+        }
+        MountKind::Bind { source: BindSource::Host(_), .. } => {
+            opened.try_for_each(|tree| root.bind(path, tree, attributes).map(drop))
+        }
+        MountKind::Cgroup { mount: CgroupMount::Unified, .. } => {
+            root.mount_cgroup_unified(path, attributes, opened.next()).map(drop)
+        }
+        MountKind::Cgroup { mount: CgroupMount::Legacy { entries, links }, .. } => {
+            let entries = entries.iter().map(|entry| (entry, opened.next()));
+            root.mount_cgroup_legacy(path, attributes, entries, links)
+        }
+    }
+}
+
+fn make_readonly(root: &Rootfs, path: &Path) -> coracle_mount::Result<()> {
+    root.change(path, &Attributes { set: MountFlags::RDONLY, ..Attributes::default() })
+}
