@@ -1,0 +1,155 @@
+//! Making a cgroup in every hierarchy.
+
+use std::path::{Path, PathBuf};
+
+use coracle_sys::{Errno, SyscallError};
+use rustix::fs::Mode as FileMode;
+
+use crate::cgroup::{Legacy, pids_below};
+use crate::dir::Dir;
+use crate::root::{Hierarchy, Mode};
+use crate::v2::enable::enable;
+use crate::v2::events::Events;
+use crate::{Cgroup, CgroupPath, CgroupRoot, Error, Permissions, Result, Skipped, v1};
+
+impl Cgroup {
+    /// Makes a cgroup in every hierarchy, with the directories above it that are missing.
+    ///
+    /// On v2 all controllers are enabled for it as far as the kernel lets; what it does not is in
+    /// [`Cgroup::skipped`]. On v1 an empty cpuset gets what its parent has. Limits come later,
+    /// with [`Cgroup::set`].
+    ///
+    /// An empty cgroup that exists is taken over; one with processes ([`Error::NotEmpty`]), or
+    /// one that is frozen or below a frozen one ([`Error::Frozen`]), is refused. On failure all
+    /// that was made is removed again. With [`Permissions::BestEffort`] a hierarchy that the
+    /// caller may not use is skipped, even if that leaves none.
+    pub fn create(root: &CgroupRoot, path: &CgroupPath, permissions: Permissions) -> Result<Self> {
+        let mut cgroup = Self::default();
+        for hierarchy in root.hierarchies() {
+            let made_before = cgroup.created.len();
+            match cgroup.make(root, hierarchy, path) {
+                Err(error) if permissions == Permissions::BestEffort && error.is_permission() => {
+                    cgroup.roll_back(made_before);
+                    cgroup.skip(hierarchy, &error);
+                }
+                Err(error) => {
+                    cgroup.roll_back(0);
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(cgroup)
+    }
+
+    fn make(&mut self, root: &CgroupRoot, at: &Hierarchy, path: &CgroupPath) -> Result<()> {
+        let below = root.resolve(at, path)?;
+        let directory = at.mount_point.join(&below);
+        let existed = !self.make_directories(&at.mount_point, &below)?;
+        let dir = Dir::new(directory);
+        if at.v2 {
+            let all = root.mode() == Mode::Unified;
+            self.prepare_v2(at, &dir, all)?;
+            self.unified = Some(dir);
+        } else {
+            prepare_v1(at, &dir, existed)?;
+            self.legacy.push(Legacy { controllers: at.controllers.clone(), dir });
+        }
+        Ok(())
+    }
+
+    /// Whether the last directory was not there before.
+    fn make_directories(&mut self, mount_point: &Path, below: &Path) -> Result<bool> {
+        let leaf = mount_point.join(below);
+        let mut made = make_directory(&leaf)?;
+        if made == Made::NoParent {
+            let mut directory = mount_point.to_owned();
+            for name in below.parent().unwrap_or(Path::new("")) {
+                directory.push(name);
+                if make_directory(&directory)? == Made::New {
+                    self.created.push(directory.clone());
+                }
+            }
+            made = make_directory(&leaf)?;
+        }
+        match made {
+            Made::New => self.created.push(leaf),
+            Made::Existed => return Ok(false),
+            Made::NoParent => return Err(Error::Gone { path: leaf }),
+        }
+        Ok(true)
+    }
+
+    fn prepare_v2(&mut self, at: &Hierarchy, dir: &Dir, enable_all: bool) -> Result<()> {
+        let events = Events::read(dir)?;
+        if events.populated {
+            return Err(not_empty(dir)?);
+        }
+        if events.frozen {
+            return Err(Error::Frozen { path: dir.path().to_owned() });
+        }
+        if !enable_all {
+            return Ok(());
+        }
+        if let Some(parent) = dir.path().parent() {
+            self.skipped.extend(enable(&at.mount_point, parent, &at.controllers)?);
+        }
+        // Below a threaded cgroup it cannot be used but as a threaded one.
+        match dir.read_if_there("cgroup.type")?.as_deref().map(str::trim) {
+            Some("domain invalid") => dir.write("cgroup.type", "threaded"),
+            _ => Ok(()),
+        }
+    }
+
+    fn skip(&mut self, hierarchy: &Hierarchy, reason: &Error) {
+        let names = hierarchy.record(&hierarchy.mount_point).map(|(name, _)| name);
+        self.skipped.extend(names.map(|controller| Skipped { controller, reason: reason.clone() }));
+    }
+
+    /// Removes all directories made but the first ones. What somebody moved into meanwhile stays.
+    fn roll_back(&mut self, keep: usize) {
+        for directory in self.created.drain(keep..).rev() {
+            match rustix::fs::rmdir(&directory) {
+                // The error that led here is the one to report.
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+}
+
+fn prepare_v1(at: &Hierarchy, dir: &Dir, existed: bool) -> Result<()> {
+    if existed && !pids_below(dir)?.is_empty() {
+        return Err(not_empty(dir)?);
+    }
+    for controller in &at.controllers {
+        match controller.as_str() {
+            "cpuset" => v1::cpuset::inherit(&at.mount_point, dir.path()).map(drop)?,
+            // A new one is frozen if the one above it is.
+            "freezer" if v1::freezer::is_frozen(dir)? => {
+                return Err(Error::Frozen { path: dir.path().to_owned() });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn not_empty(dir: &Dir) -> Result<Error> {
+    Ok(Error::NotEmpty { path: dir.path().to_owned(), processes: pids_below(dir)?.len() })
+}
+
+#[derive(PartialEq, Eq)]
+enum Made {
+    New,
+    Existed,
+    NoParent,
+}
+
+fn make_directory(path: &PathBuf) -> Result<Made> {
+    match rustix::fs::mkdir(path, FileMode::from_raw_mode(0o755)) {
+        Ok(()) => Ok(Made::New),
+        Err(Errno::EXIST) => Ok(Made::Existed),
+        Err(Errno::NOENT) => Ok(Made::NoParent),
+        Err(errno) => Err(Error::create(SyscallError::new("mkdir", path.to_string_lossy(), errno))),
+    }
+}
