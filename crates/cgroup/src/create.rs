@@ -123,7 +123,7 @@ fn prepare_v1(at: &Hierarchy, dir: &Dir, existed: bool) -> Result<()> {
     }
     for controller in &at.controllers {
         match controller.as_str() {
-            "cpuset" => v1::cpuset::inherit(&at.mount_point, dir.path()).map(drop)?,
+            "cpuset" => v1::cpuset::inherit(&at.mount_point, dir.path(), !existed).map(drop)?,
             // A new one is frozen if the one above it is.
             "freezer" if v1::freezer::is_frozen(dir)? => {
                 return Err(Error::Frozen { path: dir.path().to_owned() });
