@@ -73,12 +73,13 @@ impl Bundle {
 fn read(path: &Path) -> Result<Vec<u8>> {
     let fail = |source| Error::ReadConfig { path: path.to_owned(), source };
     // Without NONBLOCK the open of a pipe would wait for its writer.
-    let file = open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(
-        |source| match source.errno() {
-            Errno::NOENT => Error::NoConfig { path: path.to_owned() },
-            _ => fail(source),
-        },
-    )?;
+    let file =
+        open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(|source| {
+            match source.errno() {
+                Errno::NOENT => Error::NoConfig { path: path.to_owned() },
+                _ => fail(source),
+            }
+        })?;
 
     let stat = fstat(&file)
         .map_err(|errno| fail(SyscallError::new("fstat", path.display().to_string(), errno)))?;
@@ -89,9 +90,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     // The stated size is only a guess of what to reserve: the file may grow, or be on procfs.
     let size = u64::try_from(stat.st_size).unwrap_or(0).min(CONFIG_SIZE_LIMIT);
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.take(CONFIG_SIZE_LIMIT + 1).read_to_end(&mut content).map_err(|error| {
-        fail(SyscallError::from_io("read", path.display().to_string(), &error))
-    })?;
+    file.take(CONFIG_SIZE_LIMIT + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| fail(SyscallError::from_io("read", path.display().to_string(), &error)))?;
     if content.len() as u64 > CONFIG_SIZE_LIMIT {
         return Err(Error::TooLarge { path: path.to_owned() });
     }

@@ -23,9 +23,9 @@ const ROOTLESS: &str = include_str!("rootless.json");
 pub fn default_document(rootless: Option<(u32, u32)>) -> String {
     match rootless {
         None => DEFAULT.to_owned(),
-        Some((uid, gid)) => ROOTLESS
-            .replace("\"UID\"", &uid.to_string())
-            .replace("\"GID\"", &gid.to_string()),
+        Some((uid, gid)) => {
+            ROOTLESS.replace("\"UID\"", &uid.to_string()).replace("\"GID\"", &gid.to_string())
+        }
     }
 }
 

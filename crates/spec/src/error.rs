@@ -152,9 +152,6 @@ mod tests {
             message: "must not be empty".into(),
             hint: None,
         };
-        assert_eq!(
-            violation.to_string(),
-            r"/annotations/a\nb\u{1b}[31m: must not be empty"
-        );
+        assert_eq!(violation.to_string(), r"/annotations/a\nb\u{1b}[31m: must not be empty");
     }
 }

@@ -24,9 +24,7 @@ impl ContainerId {
     pub fn parse(text: &str) -> Result<Self> {
         match fault(text) {
             None => Ok(Self(text.to_owned())),
-            Some(reason) => {
-                Err(Error::ContainerId { id: text.chars().take(64).collect(), reason })
-            }
+            Some(reason) => Err(Error::ContainerId { id: text.chars().take(64).collect(), reason }),
         }
     }
 

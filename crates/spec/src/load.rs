@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use oci_spec::runtime::Spec;
+use serde::Deserialize;
 
 use crate::validate::{self, Report};
 use crate::{Error, Result, Violation, json, unsupported};
@@ -29,8 +30,8 @@ impl LoadedSpec {
     }
 
     pub(crate) fn parse(json: &[u8], path: &Path) -> Result<Self> {
-        let mut document = json::parse(json)
-            .map_err(|source| Error::NotJson { path: path.to_owned(), source })?;
+        let mut document =
+            json::parse(json).map_err(|source| Error::NotJson { path: path.to_owned(), source })?;
 
         let mut report = Report::default();
         validate::document(&mut report, &mut document);
@@ -42,7 +43,7 @@ impl LoadedSpec {
 
         // The tables are stricter than the types (a test holds them to that); should one ever be too
         // lax, the user still gets an error and not a panic.
-        let spec = serde_json::from_value(document).map_err(|error| Error::Invalid {
+        let spec = Spec::deserialize(document).map_err(|error| Error::Invalid {
             path: path.to_owned(),
             violations: vec![Violation {
                 pointer: String::new(),
@@ -63,12 +64,17 @@ mod tests {
 
     const EVERYTHING: &str = include_str!("../tests/fixtures/everything.json");
 
-    /// Checks and types without regard to what is unsupported; the errors of a check, if any.
-    fn typed(mut document: Value) -> Result<Result<Spec, serde_json::Error>, Vec<Violation>> {
+    /// Checks and types without regard to what is unsupported: the errors of the checks, or the typed
+    /// document.
+    fn typed(
+        document: &Value,
+    ) -> Result<Result<Spec, impl std::error::Error + use<>>, Vec<Violation>> {
+        let text = document.to_string();
+        let mut document = json::parse(text.as_bytes()).unwrap();
         let mut report = Report::default();
         validate::document(&mut report, &mut document);
         match report.finish() {
-            (errors, _) if errors.is_empty() => Ok(serde_json::from_value(document)),
+            (errors, _) if errors.is_empty() => Ok(Spec::deserialize(document)),
             (errors, _) => Err(errors),
         }
     }
@@ -138,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_field_of_the_specification_is_known_and_typed() {
-        let mut document = everything();
+        let mut document = json::parse(EVERYTHING.as_bytes()).unwrap();
         let mut report = Report::default();
         validate::document(&mut report, &mut document);
         let (errors, warnings) = report.finish();
@@ -155,7 +161,7 @@ mod tests {
                 "/process/commandLine",
             ]
         );
-        let spec: Spec = serde_json::from_value(document).unwrap();
+        let spec = Spec::deserialize(document).unwrap();
         let linux = spec.linux().as_ref().unwrap();
         assert_eq!(linux.seccomp().as_ref().unwrap().architectures().as_ref().unwrap().len(), 24);
     }
@@ -169,7 +175,7 @@ mod tests {
             for value in odd_values() {
                 let mut document = everything.clone();
                 *document.pointer_mut(pointer).unwrap() = value.clone();
-                if let Ok(Err(error)) = typed(document) {
+                if let Ok(Err(error)) = typed(&document) {
                     panic!("{pointer} = {value}: {error}");
                 }
             }
@@ -188,7 +194,7 @@ mod tests {
                 Value::Array(list) => drop(list.remove(key.parse().unwrap())),
                 _ => unreachable!(),
             }
-            if let Ok(Err(error)) = typed(document) {
+            if let Ok(Err(error)) = typed(&document) {
                 panic!("{pointer} removed: {error}");
             }
         }
@@ -238,7 +244,7 @@ mod tests {
             for mutation in &mutations {
                 mutate(&mut document, mutation);
             }
-            if let Ok(typed) = typed(document) {
+            if let Ok(typed) = typed(&document) {
                 prop_assert!(typed.is_ok(), "{:?}", typed);
             }
         }

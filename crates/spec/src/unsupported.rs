@@ -1,6 +1,6 @@
 //! Fields that the specification knows and this runtime does not act on yet.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::validate::{At, Fault, Report};
 
@@ -39,7 +39,7 @@ pub const UNSUPPORTED: &[&str] = &[
 ];
 
 /// Reports what `document` asks for of [`UNSUPPORTED`].
-pub(crate) fn check(report: &mut Report, document: &Value) {
+pub(crate) fn check(report: &mut Report, document: &Value<'_>) {
     for pattern in UNSUPPORTED {
         let (pointer, text) = match pattern.split_once('=') {
             Some((pointer, text)) => (pointer, Some(text)),
@@ -56,14 +56,14 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Follows `pointer` from `value`, which is at `at`.
-    fn walk(&mut self, at: &At<'_>, pointer: &str, value: &Value) {
+    fn walk(&mut self, at: &At<'_>, pointer: &str, value: &Value<'_>) {
         let Some(pointer) = pointer.strip_prefix('/') else {
             return self.arrive(at, value);
         };
         let (key, rest) = pointer.split_at(pointer.find('/').unwrap_or(pointer.len()));
         match value {
             Value::Object(map) if key == "*" => {
-                for (key, value) in map {
+                for (key, value) in map.iter() {
                     self.walk(&at.key(key), rest, value);
                 }
             }
@@ -81,7 +81,7 @@ impl Search<'_> {
         }
     }
 
-    fn arrive(&mut self, at: &At<'_>, value: &Value) {
+    fn arrive(&mut self, at: &At<'_>, value: &Value<'_>) {
         let Some(text) = self.text else {
             if !is_empty(value) {
                 self.report.error(at, Fault::new("is not supported yet"));
@@ -95,7 +95,7 @@ impl Search<'_> {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty(value: &Value<'_>) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

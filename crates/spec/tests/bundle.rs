@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use coracle_spec::{Bundle, CONFIG_SIZE_LIMIT, Error, default_document, default_spec, write_default};
+use coracle_spec::{
+    Bundle, CONFIG_SIZE_LIMIT, Error, default_document, default_spec, write_default,
+};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::{TempDir, tempdir};
 

@@ -56,100 +56,116 @@ fn errors(base: &Value, rows: &[(&str, Value, &str)]) -> String {
 
 #[test]
 fn document() {
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/ociVersion", json!(null), "/ociVersion"),
-        ("/ociVersion", json!(""), "/ociVersion"),
-        ("/ociVersion", json!(1), "/ociVersion"),
-        ("/ociVersion", json!("1.0"), "/ociVersion"),
-        ("/ociVersion", json!("9.9.9"), "/ociVersion"),
-        ("/root", json!(null), "/root"),
-        ("/root", json!("rootfs"), "/root"),
-        ("/root/path", json!(""), "/root/path"),
-        ("/root/path", json!("a\0b"), "/root/path"),
-        ("/root/readonly", json!("yes"), "/root/readonly"),
-        ("/process", json!(null), "/process"),
-        ("/hostname", json!("x".repeat(65)), "/hostname"),
-        ("/hostname", json!("a\nb"), "/hostname"),
-        ("/domainname", json!(7), "/domainname"),
-        ("/annotations", json!({"": "x"}), "/annotations/"),
-        ("/annotations", json!({"a/b": 1}), "/annotations/a~1b"),
-        ("/annotations", json!({"a": "\0"}), "/annotations/a"),
-        ("/windows", json!({"layerFolders": []}), "/windows"),
-        ("/solaris", json!({"milestone": ""}), "/solaris"),
-        ("/vm", json!({"kernel": {"path": "/k"}}), "/vm"),
-        ("/zos", json!({"namespaces": []}), "/zos"),
-        ("/freebsd", json!([]), "/freebsd"),
-        ("", json!([1]), ""),
-        ("", json!(null), ""),
-    ]));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/ociVersion", json!(null), "/ociVersion"),
+            ("/ociVersion", json!(""), "/ociVersion"),
+            ("/ociVersion", json!(1), "/ociVersion"),
+            ("/ociVersion", json!("1.0"), "/ociVersion"),
+            ("/ociVersion", json!("9.9.9"), "/ociVersion"),
+            ("/root", json!(null), "/root"),
+            ("/root", json!("rootfs"), "/root"),
+            ("/root/path", json!(""), "/root/path"),
+            ("/root/path", json!("a\0b"), "/root/path"),
+            ("/root/readonly", json!("yes"), "/root/readonly"),
+            ("/process", json!(null), "/process"),
+            ("/hostname", json!("x".repeat(65)), "/hostname"),
+            ("/hostname", json!("a\nb"), "/hostname"),
+            ("/domainname", json!(7), "/domainname"),
+            ("/annotations", json!({"": "x"}), "/annotations/"),
+            ("/annotations", json!({"a/b": 1}), "/annotations/a~1b"),
+            ("/annotations", json!({"a": "\0"}), "/annotations/a"),
+            ("/windows", json!({"layerFolders": []}), "/windows"),
+            ("/solaris", json!({"milestone": ""}), "/solaris"),
+            ("/vm", json!({"kernel": {"path": "/k"}}), "/vm"),
+            ("/zos", json!({"namespaces": []}), "/zos"),
+            ("/freebsd", json!([]), "/freebsd"),
+            ("", json!([1]), ""),
+            ("", json!(null), ""),
+        ]
+    ));
 }
 
 #[test]
 fn process() {
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/process/cwd", json!(""), "/process/cwd"),
-        ("/process/cwd", json!("home"), "/process/cwd"),
-        ("/process/args", json!(null), "/process/args"),
-        ("/process/args", json!([]), "/process/args"),
-        ("/process/args", json!([""]), "/process/args/0"),
-        ("/process/args", json!(["sh", 1]), "/process/args/1"),
-        ("/process/args", json!("sh"), "/process/args"),
-        ("/process/env/1", json!("TERM"), "/process/env/1"),
-        ("/process/env/1", json!("=x"), "/process/env/1"),
-        ("/process/env/1", json!("A=\0"), "/process/env/1"),
-        ("/process/terminal", json!(1), "/process/terminal"),
-        ("/process/consoleSize", json!({"height": 1}), "/process/consoleSize/width"),
-        ("/process/consoleSize", json!({"height": 1, "width": 65536}), "/process/consoleSize/width"),
-        ("/process/user/uid", json!(-1), "/process/user/uid"),
-        ("/process/user/uid", json!(4_294_967_295_u32), "/process/user/uid"),
-        ("/process/user/uid", json!(4_294_967_296_u64), "/process/user/uid"),
-        ("/process/user/uid", json!(1e3), "/process/user/uid"),
-        ("/process/user/uid", json!("0"), "/process/user/uid"),
-        ("/process/user/gid", json!(4_294_967_295_u32), "/process/user/gid"),
-        ("/process/user/umask", json!(512), "/process/user/umask"),
-        ("/process/user/additionalGids", json!([1, -1]), "/process/user/additionalGids/1"),
-        ("/process/rlimits/0/type", json!("RLIMIT_NOFILES"), "/process/rlimits/0/type"),
-        ("/process/rlimits/0/type", json!(null), "/process/rlimits/0/type"),
-        ("/process/rlimits/0/soft", json!(2000), "/process/rlimits/0/soft"),
-        ("/process/rlimits/0/hard", json!(-1), "/process/rlimits/0/hard"),
-        (
-            "/process/rlimits/-",
-            json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}),
-            "/process/rlimits/1/type",
-        ),
-        ("/process/capabilities/bounding", json!("CAP_KILL"), "/process/capabilities/bounding"),
-        ("/process/noNewPrivileges", json!("true"), "/process/noNewPrivileges"),
-        ("/process/oomScoreAdj", json!(1001), "/process/oomScoreAdj"),
-        ("/process/apparmorProfile", json!("a\nb"), "/process/apparmorProfile"),
-    ]));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/process/cwd", json!(""), "/process/cwd"),
+            ("/process/cwd", json!("home"), "/process/cwd"),
+            ("/process/args", json!(null), "/process/args"),
+            ("/process/args", json!([]), "/process/args"),
+            ("/process/args", json!([""]), "/process/args/0"),
+            ("/process/args", json!(["sh", 1]), "/process/args/1"),
+            ("/process/args", json!("sh"), "/process/args"),
+            ("/process/env/1", json!("TERM"), "/process/env/1"),
+            ("/process/env/1", json!("=x"), "/process/env/1"),
+            ("/process/env/1", json!("A=\0"), "/process/env/1"),
+            ("/process/terminal", json!(1), "/process/terminal"),
+            ("/process/consoleSize", json!({"height": 1}), "/process/consoleSize/width"),
+            (
+                "/process/consoleSize",
+                json!({"height": 1, "width": 65536}),
+                "/process/consoleSize/width"
+            ),
+            ("/process/user/uid", json!(-1), "/process/user/uid"),
+            ("/process/user/uid", json!(4_294_967_295_u32), "/process/user/uid"),
+            ("/process/user/uid", json!(4_294_967_296_u64), "/process/user/uid"),
+            ("/process/user/uid", json!(1e3), "/process/user/uid"),
+            ("/process/user/uid", json!("0"), "/process/user/uid"),
+            ("/process/user/gid", json!(4_294_967_295_u32), "/process/user/gid"),
+            ("/process/user/umask", json!(512), "/process/user/umask"),
+            ("/process/user/additionalGids", json!([1, -1]), "/process/user/additionalGids/1"),
+            ("/process/rlimits/0/type", json!("RLIMIT_NOFILES"), "/process/rlimits/0/type"),
+            ("/process/rlimits/0/type", json!(null), "/process/rlimits/0/type"),
+            ("/process/rlimits/0/soft", json!(2000), "/process/rlimits/0/soft"),
+            ("/process/rlimits/0/hard", json!(-1), "/process/rlimits/0/hard"),
+            (
+                "/process/rlimits/-",
+                json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}),
+                "/process/rlimits/1/type",
+            ),
+            ("/process/capabilities/bounding", json!("CAP_KILL"), "/process/capabilities/bounding"),
+            ("/process/noNewPrivileges", json!("true"), "/process/noNewPrivileges"),
+            ("/process/oomScoreAdj", json!(1001), "/process/oomScoreAdj"),
+            ("/process/apparmorProfile", json!("a\nb"), "/process/apparmorProfile"),
+        ]
+    ));
 }
 
 #[test]
 fn mounts() {
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/mounts/0/destination", json!(null), "/mounts/0/destination"),
-        ("/mounts/0/destination", json!(""), "/mounts/0/destination"),
-        ("/mounts/0/destination", json!("/"), "/mounts/0/destination"),
-        ("/mounts/0/destination", json!("/a/.././.."), "/mounts/0/destination"),
-        ("/mounts/0/type", json!(null), "/mounts/0/type"),
-        ("/mounts/0/source", json!("a\0"), "/mounts/0/source"),
-        ("/mounts/1/options/0", json!(""), "/mounts/1/options/0"),
-        ("/mounts/-", json!({"destination": "/a", "options": ["rbind"]}), "/mounts/7/source"),
-        ("/mounts/-", json!({"destination": "/a", "type": "bind"}), "/mounts/7/source"),
-        ("/mounts", json!({}), "/mounts"),
-    ]));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/mounts/0/destination", json!(null), "/mounts/0/destination"),
+            ("/mounts/0/destination", json!(""), "/mounts/0/destination"),
+            ("/mounts/0/destination", json!("/"), "/mounts/0/destination"),
+            ("/mounts/0/destination", json!("/a/.././.."), "/mounts/0/destination"),
+            ("/mounts/0/type", json!(null), "/mounts/0/type"),
+            ("/mounts/0/source", json!("a\0"), "/mounts/0/source"),
+            ("/mounts/1/options/0", json!(""), "/mounts/1/options/0"),
+            ("/mounts/-", json!({"destination": "/a", "options": ["rbind"]}), "/mounts/7/source"),
+            ("/mounts/-", json!({"destination": "/a", "type": "bind"}), "/mounts/7/source"),
+            ("/mounts", json!({}), "/mounts"),
+        ]
+    ));
 }
 
 #[test]
 fn namespaces() {
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/linux/namespaces/4/type", json!("net"), "/linux/namespaces/4/type"),
-        ("/linux/namespaces/5/type", json!(null), "/linux/namespaces/5/type"),
-        ("/linux/namespaces/5/type", json!("pid"), "/linux/namespaces/5/type"),
-        ("/linux/namespaces/1/path", json!("ns"), "/linux/namespaces/1/path"),
-        ("/linux/namespaces/3", json!({"type": "time"}), "/hostname"),
-        ("/linux/timeOffsets/boottime/secs", json!(1), "/linux/timeOffsets"),
-    ]));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/linux/namespaces/4/type", json!("net"), "/linux/namespaces/4/type"),
+            ("/linux/namespaces/5/type", json!(null), "/linux/namespaces/5/type"),
+            ("/linux/namespaces/5/type", json!("pid"), "/linux/namespaces/5/type"),
+            ("/linux/namespaces/1/path", json!("ns"), "/linux/namespaces/1/path"),
+            ("/linux/namespaces/3", json!({"type": "time"}), "/hostname"),
+            ("/linux/timeOffsets/boottime/secs", json!(1), "/linux/timeOffsets"),
+        ]
+    ));
 
     let mut joined = default();
     set(&mut joined, "/linux/namespaces/-", json!({"type": "time", "path": "/proc/1/ns/time"}));
@@ -158,34 +174,45 @@ fn namespaces() {
     set(&mut no_mount, "/linux/readonlyPaths", json!([]));
     insta::assert_snapshot!(
         "namespaces_between_fields",
-        errors(&joined, &[
-            ("/linux/timeOffsets/monotonic/secs", json!(1), "/linux/timeOffsets"),
-        ])
+        errors(&joined, &[("/linux/timeOffsets/monotonic/secs", json!(1), "/linux/timeOffsets"),])
             + &errors(&no_mount, &[("/root/readonly", json!(false), "/linux/maskedPaths")])
     );
 }
 
 #[test]
 fn id_mappings() {
-    let map = |inside: u32, outside: u32, size: u32| {
-        json!({"containerID": inside, "hostID": outside, "size": size})
-    };
+    let map = |inside: u32, outside: u32, size: u32| json!({"containerID": inside, "hostID": outside, "size": size});
     let too_many: Vec<_> = (0..341).map(|id| map(id, id, 1)).collect();
-    insta::assert_snapshot!(errors(&rootless(), &[
-        ("/linux/uidMappings", json!(null), "/linux/uidMappings"),
-        ("/linux/uidMappings/0/size", json!(0), "/linux/uidMappings/0/size"),
-        ("/linux/uidMappings/0/size", json!(null), "/linux/uidMappings/0/size"),
-        ("/linux/uidMappings/0/hostID", json!(4_294_967_295_u32), "/linux/uidMappings/0/hostID"),
-        ("/linux/uidMappings/0", map(0, 4_294_967_294, 2), "/linux/uidMappings/0/size"),
-        ("/linux/uidMappings", json!([map(0, 0, 9), map(8, 100, 1)]), "/linux/uidMappings/1/containerID"),
-        ("/linux/gidMappings", json!([map(0, 5, 9), map(9, 5, 1)]), "/linux/gidMappings/1/hostID"),
-        ("/linux/gidMappings", json!(too_many), "/linux/gidMappings"),
-        ("/process/user/uid", json!(1), "/process/user/uid"),
-        ("/process/user/gid", json!(1), "/process/user/gid"),
-        ("/process/user/additionalGids", json!([0, 7]), "/process/user/additionalGids/1"),
-        ("/mounts/2/options/-", json!("gid=5"), "/mounts/2/options/5"),
-        ("/mounts/1/options/-", json!("uid=1"), "/mounts/1/options/4"),
-    ]));
+    insta::assert_snapshot!(errors(
+        &rootless(),
+        &[
+            ("/linux/uidMappings", json!(null), "/linux/uidMappings"),
+            ("/linux/uidMappings/0/size", json!(0), "/linux/uidMappings/0/size"),
+            ("/linux/uidMappings/0/size", json!(null), "/linux/uidMappings/0/size"),
+            (
+                "/linux/uidMappings/0/hostID",
+                json!(4_294_967_295_u32),
+                "/linux/uidMappings/0/hostID"
+            ),
+            ("/linux/uidMappings/0", map(0, 4_294_967_294, 2), "/linux/uidMappings/0/size"),
+            (
+                "/linux/uidMappings",
+                json!([map(0, 0, 9), map(8, 100, 1)]),
+                "/linux/uidMappings/1/containerID"
+            ),
+            (
+                "/linux/gidMappings",
+                json!([map(0, 5, 9), map(9, 5, 1)]),
+                "/linux/gidMappings/1/hostID"
+            ),
+            ("/linux/gidMappings", json!(too_many), "/linux/gidMappings"),
+            ("/process/user/uid", json!(1), "/process/user/uid"),
+            ("/process/user/gid", json!(1), "/process/user/gid"),
+            ("/process/user/additionalGids", json!([0, 7]), "/process/user/additionalGids/1"),
+            ("/mounts/2/options/-", json!("gid=5"), "/mounts/2/options/5"),
+            ("/mounts/1/options/-", json!("uid=1"), "/mounts/1/options/4"),
+        ]
+    ));
     insta::assert_snapshot!(
         "id_mappings_without_namespace",
         errors(&default(), &[("/linux/uidMappings", json!([map(0, 0, 1)]), "/linux/uidMappings")])
@@ -195,33 +222,55 @@ fn id_mappings() {
 #[test]
 fn sysctls() {
     let key = |key: &str| json!({key: "1"});
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/linux/sysctl", key("vm.overcommit_memory"), "/linux/sysctl/vm.overcommit_memory"),
-        ("/linux/sysctl", key("kernel/core_pattern"), "/linux/sysctl/kernel~1core_pattern"),
-        ("/linux/sysctl", key("kernel.hostname"), "/linux/sysctl/kernel.hostname"),
-        ("/linux/sysctl", key("kernel/hostname"), "/linux/sysctl/kernel~1hostname"),
-        ("/linux/sysctl", key("net/../kernel/core_pattern"), "/linux/sysctl/net~1..~1kernel~1core_pattern"),
-        ("/linux/sysctl", key("net.//.kernel.core_pattern"), "/linux/sysctl/net.~1~1.kernel.core_pattern"),
-        ("/linux/sysctl", key("fs.file-max"), "/linux/sysctl/fs.file-max"),
-        ("/linux/sysctl", key(""), "/linux/sysctl/"),
-        ("/linux/sysctl", key("net.x+kernel.y"), "/linux/sysctl/net.x+kernel.y"),
-        ("/linux/sysctl", json!({"net.a": "1024 65000'+'net.ipv4.ip_forward=0'"}), "/linux/sysctl/net.a"),
-        ("/linux/sysctl", json!({"net.a": "1\n2"}), "/linux/sysctl/net.a"),
-        ("/linux/sysctl", json!({"net.a": 1}), "/linux/sysctl/net.a"),
-    ]));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/linux/sysctl", key("vm.overcommit_memory"), "/linux/sysctl/vm.overcommit_memory"),
+            ("/linux/sysctl", key("kernel/core_pattern"), "/linux/sysctl/kernel~1core_pattern"),
+            ("/linux/sysctl", key("kernel.hostname"), "/linux/sysctl/kernel.hostname"),
+            ("/linux/sysctl", key("kernel/hostname"), "/linux/sysctl/kernel~1hostname"),
+            (
+                "/linux/sysctl",
+                key("net/../kernel/core_pattern"),
+                "/linux/sysctl/net~1..~1kernel~1core_pattern"
+            ),
+            (
+                "/linux/sysctl",
+                key("net.//.kernel.core_pattern"),
+                "/linux/sysctl/net.~1~1.kernel.core_pattern"
+            ),
+            ("/linux/sysctl", key("fs.file-max"), "/linux/sysctl/fs.file-max"),
+            ("/linux/sysctl", key(""), "/linux/sysctl/"),
+            ("/linux/sysctl", key("net.x+kernel.y"), "/linux/sysctl/net.x+kernel.y"),
+            (
+                "/linux/sysctl",
+                json!({"net.a": "1024 65000'+'net.ipv4.ip_forward=0'"}),
+                "/linux/sysctl/net.a"
+            ),
+            ("/linux/sysctl", json!({"net.a": "1\n2"}), "/linux/sysctl/net.a"),
+            ("/linux/sysctl", json!({"net.a": 1}), "/linux/sysctl/net.a"),
+        ]
+    ));
 
     let mut host = default();
     set(&mut host, "/linux/namespaces", json!([{"type": "mount"}]));
     set(&mut host, "/hostname", json!(null));
     insta::assert_snapshot!(
         "sysctls_of_the_host",
-        errors(&host, &[
-            ("/linux/sysctl", key("net.ipv4.ip_forward"), "/linux/sysctl/net.ipv4.ip_forward"),
-            ("/linux/sysctl", key("net/ipv4/ip_forward"), "/linux/sysctl/net~1ipv4~1ip_forward"),
-            ("/linux/sysctl", key("kernel.shmmax"), "/linux/sysctl/kernel.shmmax"),
-            ("/linux/sysctl", key("fs.mqueue.msg_max"), "/linux/sysctl/fs.mqueue.msg_max"),
-            ("/linux/sysctl", key("kernel.domainname"), "/linux/sysctl/kernel.domainname"),
-        ])
+        errors(
+            &host,
+            &[
+                ("/linux/sysctl", key("net.ipv4.ip_forward"), "/linux/sysctl/net.ipv4.ip_forward"),
+                (
+                    "/linux/sysctl",
+                    key("net/ipv4/ip_forward"),
+                    "/linux/sysctl/net~1ipv4~1ip_forward"
+                ),
+                ("/linux/sysctl", key("kernel.shmmax"), "/linux/sysctl/kernel.shmmax"),
+                ("/linux/sysctl", key("fs.mqueue.msg_max"), "/linux/sysctl/fs.mqueue.msg_max"),
+                ("/linux/sysctl", key("kernel.domainname"), "/linux/sysctl/kernel.domainname"),
+            ]
+        )
     );
     for allowed in [
         "net.ipv4.ip_forward",
@@ -258,10 +307,18 @@ fn devices_and_resources() {
         ("cpu/cpus", json!("0\n1"), "cpu/cpus"),
         ("blockIO/weight", json!(65536), "blockIO/weight"),
         ("blockIO/weightDevice", json!([{"major": 8}]), "blockIO/weightDevice/0/minor"),
-        ("blockIO/throttleReadBpsDevice", json!([{"major": 8, "minor": 0, "rate": -1}]), "blockIO/throttleReadBpsDevice/0/rate"),
+        (
+            "blockIO/throttleReadBpsDevice",
+            json!([{"major": 8, "minor": 0, "rate": -1}]),
+            "blockIO/throttleReadBpsDevice/0/rate",
+        ),
         ("hugepageLimits", json!([{"pageSize": "2M", "limit": 1}]), "hugepageLimits/0/pageSize"),
         ("hugepageLimits", json!([{"pageSize": "2MB"}]), "hugepageLimits/0/limit"),
-        ("hugepageLimits", json!([{"pageSize": "2MB", "limit": u64::MAX}]), "hugepageLimits/0/limit"),
+        (
+            "hugepageLimits",
+            json!([{"pageSize": "2MB", "limit": u64::MAX}]),
+            "hugepageLimits/0/limit",
+        ),
         (
             "hugepageLimits",
             json!([{"pageSize": "2MB", "limit": 1}, {"pageSize": "2MB", "limit": 2}]),
@@ -276,73 +333,110 @@ fn devices_and_resources() {
 
     insta::assert_snapshot!(
         errors(&default(), &rows)
-            + &errors(&default(), &[
-                ("/linux/devices", json!([{"type": "a", "path": "/dev/x"}]), "/linux/devices/0/type"),
-                ("/linux/devices", json!([{"type": "p", "path": "x"}]), "/linux/devices/0/path"),
-                ("/linux/devices", json!([{"type": "b", "path": "/x", "major": 1}]), "/linux/devices/0/minor"),
-                ("/linux/devices", node(4096), "/linux/devices/0/major"),
-                ("/linux/devices", json!([{"type": "p", "path": "/x", "fileMode": 65536}]), "/linux/devices/0/fileMode"),
-                ("/linux/devices", json!([{"type": "p", "path": "/x", "uid": -1}]), "/linux/devices/0/uid"),
-                ("/linux/cgroupsPath", json!("/a/../../b"), "/linux/cgroupsPath"),
-                ("/linux/rootfsPropagation", json!("Shared"), "/linux/rootfsPropagation"),
-                ("/linux/maskedPaths/0", json!("proc"), "/linux/maskedPaths/0"),
-                ("/linux/readonlyPaths/0", json!(null), "/linux/readonlyPaths/0"),
-            ])
+            + &errors(
+                &default(),
+                &[
+                    (
+                        "/linux/devices",
+                        json!([{"type": "a", "path": "/dev/x"}]),
+                        "/linux/devices/0/type"
+                    ),
+                    (
+                        "/linux/devices",
+                        json!([{"type": "p", "path": "x"}]),
+                        "/linux/devices/0/path"
+                    ),
+                    (
+                        "/linux/devices",
+                        json!([{"type": "b", "path": "/x", "major": 1}]),
+                        "/linux/devices/0/minor"
+                    ),
+                    ("/linux/devices", node(4096), "/linux/devices/0/major"),
+                    (
+                        "/linux/devices",
+                        json!([{"type": "p", "path": "/x", "fileMode": 65536}]),
+                        "/linux/devices/0/fileMode"
+                    ),
+                    (
+                        "/linux/devices",
+                        json!([{"type": "p", "path": "/x", "uid": -1}]),
+                        "/linux/devices/0/uid"
+                    ),
+                    ("/linux/cgroupsPath", json!("/a/../../b"), "/linux/cgroupsPath"),
+                    ("/linux/rootfsPropagation", json!("Shared"), "/linux/rootfsPropagation"),
+                    ("/linux/maskedPaths/0", json!("proc"), "/linux/maskedPaths/0"),
+                    ("/linux/readonlyPaths/0", json!(null), "/linux/readonlyPaths/0"),
+                ]
+            )
     );
 }
 
 #[test]
 fn seccomp() {
     let rule = |rule: Value| json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]});
-    let arg = |arg: Value| {
-        rule(json!({"names": ["read"], "action": "SCMP_ACT_KILL", "args": [arg]}))
-    };
-    insta::assert_snapshot!(errors(&default(), &[
-        ("/linux/seccomp", json!({}), "/linux/seccomp/defaultAction"),
-        ("/linux/seccomp/defaultAction", json!("SCMP_ACT_DENY"), "/linux/seccomp/defaultAction"),
-        (
-            "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X87"]}),
-            "/linux/seccomp/architectures/0",
-        ),
-        (
-            "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["TSYNC"]}),
-            "/linux/seccomp/flags/0",
-        ),
-        (
-            "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096}),
-            "/linux/seccomp/defaultErrnoRet",
-        ),
-        ("/linux/seccomp", rule(json!({"action": "SCMP_ACT_LOG"})), "/linux/seccomp/syscalls/0/names"),
-        (
-            "/linux/seccomp",
-            rule(json!({"names": [], "action": "SCMP_ACT_LOG"})),
-            "/linux/seccomp/syscalls/0/names",
-        ),
-        (
-            "/linux/seccomp",
-            rule(json!({"names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": 65536})),
-            "/linux/seccomp/syscalls/0/errnoRet",
-        ),
-        ("/linux/seccomp", rule(json!({"names": ["read"]})), "/linux/seccomp/syscalls/0/action"),
-        (
-            "/linux/seccomp",
-            arg(json!({"index": 6, "value": 0, "op": "SCMP_CMP_EQ"})),
-            "/linux/seccomp/syscalls/0/args/0/index",
-        ),
-        (
-            "/linux/seccomp",
-            arg(json!({"index": 0, "value": 0, "op": "SCMP_CMP_EQUAL"})),
-            "/linux/seccomp/syscalls/0/args/0/op",
-        ),
-        (
-            "/linux/seccomp",
-            arg(json!({"index": 0, "op": "SCMP_CMP_EQ"})),
-            "/linux/seccomp/syscalls/0/args/0/value",
-        ),
-    ]));
+    let arg =
+        |arg: Value| rule(json!({"names": ["read"], "action": "SCMP_ACT_KILL", "args": [arg]}));
+    insta::assert_snapshot!(errors(
+        &default(),
+        &[
+            ("/linux/seccomp", json!({}), "/linux/seccomp/defaultAction"),
+            (
+                "/linux/seccomp/defaultAction",
+                json!("SCMP_ACT_DENY"),
+                "/linux/seccomp/defaultAction"
+            ),
+            (
+                "/linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X87"]}),
+                "/linux/seccomp/architectures/0",
+            ),
+            (
+                "/linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["TSYNC"]}),
+                "/linux/seccomp/flags/0",
+            ),
+            (
+                "/linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096}),
+                "/linux/seccomp/defaultErrnoRet",
+            ),
+            (
+                "/linux/seccomp",
+                rule(json!({"action": "SCMP_ACT_LOG"})),
+                "/linux/seccomp/syscalls/0/names"
+            ),
+            (
+                "/linux/seccomp",
+                rule(json!({"names": [], "action": "SCMP_ACT_LOG"})),
+                "/linux/seccomp/syscalls/0/names",
+            ),
+            (
+                "/linux/seccomp",
+                rule(json!({"names": ["read"], "action": "SCMP_ACT_TRACE", "errnoRet": 65536})),
+                "/linux/seccomp/syscalls/0/errnoRet",
+            ),
+            (
+                "/linux/seccomp",
+                rule(json!({"names": ["read"]})),
+                "/linux/seccomp/syscalls/0/action"
+            ),
+            (
+                "/linux/seccomp",
+                arg(json!({"index": 6, "value": 0, "op": "SCMP_CMP_EQ"})),
+                "/linux/seccomp/syscalls/0/args/0/index",
+            ),
+            (
+                "/linux/seccomp",
+                arg(json!({"index": 0, "value": 0, "op": "SCMP_CMP_EQUAL"})),
+                "/linux/seccomp/syscalls/0/args/0/op",
+            ),
+            (
+                "/linux/seccomp",
+                arg(json!({"index": 0, "op": "SCMP_CMP_EQ"})),
+                "/linux/seccomp/syscalls/0/args/0/value",
+            ),
+        ]
+    ));
 }
 
 #[test]
@@ -402,7 +496,10 @@ fn warnings() {
     for (pointer, value) in [
         ("/ociVersion", json!("1.0.2-dev")),
         ("/hostName", json!("x")),
-        ("/process/capabilities/bounding", json!(["CAP_KILL", "SYS_ADMIN", "CAP_NEW", "cap_chown"])),
+        (
+            "/process/capabilities/bounding",
+            json!(["CAP_KILL", "SYS_ADMIN", "CAP_NEW", "cap_chown"]),
+        ),
         ("/process/capabilities/ambient", json!(["CAP_KILL"])),
         ("/process/commandLine", json!("sh")),
         ("/mounts/0/destination", json!("proc")),

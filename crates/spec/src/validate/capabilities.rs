@@ -1,7 +1,7 @@
 //! `/process/capabilities`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#linux-process>.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report, shown_text};
 use super::schema::{Kind, Object, field, list};
@@ -67,17 +67,21 @@ const KNOWN: [&str; 41] = [
 
 /// Takes out the names that no kernel knows: the specification asks for a warning, not an error. A name
 /// in another spelling is not known either; guessing which power was meant is not a runtime's business.
-fn known(report: &mut Report, at: &At<'_>, set: &mut Vec<Value>) {
+fn known(report: &mut Report, at: &At<'_>, set: &mut Vec<Value<'_>>) {
+    let mut seen = [false; KNOWN.len()];
     let mut index = 0;
     set.retain(|name| {
-        let name = name.as_str().unwrap_or_default();
-        let known = KNOWN.binary_search(&name).is_ok();
-        if !known {
-            let message = format!("{} is not a capability and is ignored", shown_text(name));
-            report.warn(&at.index(index), meant(Fault::new(message), name));
-        }
+        let at = at.index(index);
         index += 1;
-        known
+        let name = name.as_str().unwrap_or_default();
+        match KNOWN.binary_search(&name) {
+            Ok(known) => !std::mem::replace(&mut seen[known], true),
+            Err(_) => {
+                let fault = Fault::new(format!("{} is not a capability and is ignored", shown_text(name)));
+                report.warn(&at, meant(fault, name));
+                false
+            }
+        }
     });
 }
 
@@ -90,7 +94,7 @@ fn meant(fault: Fault, name: &str) -> Fault {
 }
 
 /// The kernel refuses to raise an ambient capability that is not inheritable and permitted.
-fn ambient(report: &mut Report, at: &At<'_>, sets: &mut Map<String, Value>) {
+fn ambient(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
     for (index, name) in list(sets, "ambient").iter().enumerate() {
         for set in ["inheritable", "permitted"] {
             if !list(sets, set).contains(name) {

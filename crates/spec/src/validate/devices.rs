@@ -1,6 +1,6 @@
 //! `/linux/devices` and `/linux/resources/devices`.
 
-use serde_json::{Map, Value};
+use crate::json::Map;
 
 use super::report::{At, Fault, Report};
 use super::schema::{ID, Kind, Object, Verdict, field, free_object, required, text};
@@ -38,12 +38,12 @@ pub(super) static RULE: Kind = Kind::Object(&Object {
     rule: free_object,
 });
 
-fn numbers(report: &mut Report, at: &At<'_>, device: &mut Map<String, Value>) {
+fn numbers(report: &mut Report, at: &At<'_>, device: &mut Map<'_>) {
     if !matches!(text(device, "type"), Some("b" | "c" | "u")) {
         return;
     }
     for name in ["major", "minor"] {
-        if !device.contains_key(name) {
+        if !device.contains(name) {
             let fault = Fault::new("is required");
             report.error(&at.key(name), fault.hint("only a pipe (type \"p\") has no number"));
         }

@@ -1,6 +1,6 @@
 //! The document as a whole: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md>.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report};
 use super::schema::{Field, Kind, Object, field, free_list, free_object, object, required};
@@ -39,7 +39,7 @@ const ROOT_FIELDS: &[Field] = &[
 static ROOT: Object = Object { fields: ROOT_FIELDS, rule: free_object };
 
 /// Reports what is wrong with `document` and normalises it.
-pub(crate) fn document(report: &mut Report, document: &mut Value) {
+pub(crate) fn document(report: &mut Report, document: &mut Value<'_>) {
     DOCUMENT.check(report, &At::DOCUMENT, document);
 }
 
@@ -57,12 +57,12 @@ fn version(text: &str) -> Result<(), Fault> {
 }
 
 /// The rules between the sections of a document.
-fn sections(report: &mut Report, at: &At<'_>, document: &mut Map<String, Value>) {
-    let none = Map::new();
+fn sections(report: &mut Report, at: &At<'_>, document: &mut Map<'_>) {
+    let none = Map::default();
     let linux = object(document, "linux").unwrap_or(&none);
 
     for name in ["hostname", "domainname"] {
-        if document.contains_key(name) && !namespaces::has(linux, "uts") {
+        if document.contains(name) && !namespaces::has(linux, "uts") {
             let fault = Fault::new("needs a uts namespace");
             report.error(&at.key(name), fault.hint("add {\"type\": \"uts\"} to /linux/namespaces"));
         }
@@ -79,7 +79,8 @@ mod tests {
         for text in ["1.0.0", "1.0.2-dev", "1.3.0", "1.0.0-rc5", "1.99.0", "1.2.3-a.1+b.2"] {
             assert!(version(text).is_ok(), "{text}");
         }
-        for text in ["", "1", "1.0", "v1.0.0", "0.9.0", "2.0.0", "9.9.9", "1.x.0", "1.0.0.0", "-1.0.0"]
+        for text in
+            ["", "1", "1.0", "v1.0.0", "0.9.0", "2.0.0", "9.9.9", "1.x.0", "1.0.0.0", "-1.0.0"]
         {
             assert!(version(text).is_err(), "{text}");
         }

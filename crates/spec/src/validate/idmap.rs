@@ -2,7 +2,7 @@
 //!
 //! See user_namespaces(7), "User and group ID mappings".
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::namespaces;
 use super::report::{At, Fault, Report};
@@ -23,7 +23,7 @@ static MAPPING: Kind = Kind::Object(&Object {
 });
 
 /// 4294967295 is no ID, so no range may reach it.
-fn end(report: &mut Report, at: &At<'_>, mapping: &mut Map<String, Value>) {
+fn end(report: &mut Report, at: &At<'_>, mapping: &mut Map<'_>) {
     for name in ["containerID", "hostID"] {
         if let Some((_, end)) = range(mapping, name)
             && end > i128::from(u32::MAX)
@@ -35,7 +35,7 @@ fn end(report: &mut Report, at: &At<'_>, mapping: &mut Map<String, Value>) {
     }
 }
 
-fn mappings(report: &mut Report, at: &At<'_>, mappings: &mut Vec<Value>) {
+fn mappings(report: &mut Report, at: &At<'_>, mappings: &mut Vec<Value<'_>>) {
     if mappings.len() > LINES {
         let fault = Fault::new(format!("found {} mappings, expected at most 340", mappings.len()));
         report.error(at, fault.hint("join neighbouring ranges"));
@@ -43,7 +43,8 @@ fn mappings(report: &mut Report, at: &At<'_>, mappings: &mut Vec<Value>) {
     }
     for name in ["containerID", "hostID"] {
         for (index, mapping) in mappings.iter().enumerate() {
-            if let Some(earlier) = mappings[..index].iter().position(|it| overlap(it, mapping, name))
+            if let Some(earlier) =
+                mappings[..index].iter().position(|it| overlap(it, mapping, name))
             {
                 let fault = Fault::new(format!("the range overlaps that of mapping {earlier}"));
                 report.error(&at.index(index).key(name), fault.hint("an ID is mapped only once"));
@@ -52,7 +53,7 @@ fn mappings(report: &mut Report, at: &At<'_>, mappings: &mut Vec<Value>) {
     }
 }
 
-fn overlap(a: &Value, b: &Value, name: &str) -> bool {
+fn overlap(a: &Value<'_>, b: &Value<'_>, name: &str) -> bool {
     let range = |mapping: &Value| range(mapping.as_object()?, name);
     match (range(a), range(b)) {
         (Some(a), Some(b)) => a.0 < b.1 && b.0 < a.1,
@@ -61,14 +62,14 @@ fn overlap(a: &Value, b: &Value, name: &str) -> bool {
 }
 
 /// The IDs of a mapping on one side, as start and end; `None` if the mapping is unsound.
-fn range(mapping: &Map<String, Value>, name: &str) -> Option<(i128, i128)> {
+fn range(mapping: &Map<'_>, name: &str) -> Option<(i128, i128)> {
     let start = int(mapping, name).filter(|start| (0..u32::MAX.into()).contains(start))?;
     let size = int(mapping, "size").filter(|size| (1..=u32::MAX.into()).contains(size))?;
     Some((start, start + size))
 }
 
 /// Mappings go with a user namespace, and a new user namespace without any has no IDs at all.
-pub(super) fn check_namespace(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+pub(super) fn check_namespace(report: &mut Report, at: &At<'_>, linux: &Map<'_>) {
     let is_new = namespaces::is_new(linux, "user");
     for name in ["uidMappings", "gidMappings"] {
         let mapped = !list(linux, name).is_empty();
@@ -76,23 +77,19 @@ pub(super) fn check_namespace(report: &mut Report, at: &At<'_>, linux: &Map<Stri
             let fault = Fault::new("needs a user namespace");
             let hint = "add {\"type\": \"user\"} to /linux/namespaces";
             report.error(&at.key(name), fault.hint(hint));
-        } else if !mapped && is_new && !linux.contains_key(name) {
+        } else if !mapped && is_new && !linux.contains(name) {
             let fault = Fault::new("is required for a new user namespace");
-            let hint = "map the container's root: [{\"containerID\": 0, \"hostID\": .., \"size\": ..}]";
+            let hint =
+                "map the container's root: [{\"containerID\": 0, \"hostID\": .., \"size\": ..}]";
             report.error(&at.key(name), fault.hint(hint));
         }
     }
 }
 
 /// The IDs that the process and its mounts use must be mapped: the kernel knows no others in there.
-pub(super) fn check_users(
-    report: &mut Report,
-    at: &At<'_>,
-    document: &Map<String, Value>,
-    linux: &Map<String, Value>,
-) {
+pub(super) fn check_users(report: &mut Report, at: &At<'_>, document: &Map<'_>, linux: &Map<'_>) {
     let (uids, gids) = (list(linux, "uidMappings"), list(linux, "gidMappings"));
-    let none = Map::new();
+    let none = Map::default();
     let process_at = at.key("process");
     let user_at = process_at.key("user");
     let user =
@@ -105,7 +102,7 @@ pub(super) fn check_users(
     }
     let groups = user_at.key("additionalGids");
     for (index, group) in list(user, "additionalGids").iter().enumerate() {
-        if let Some(id) = group.as_i64().map(i128::from).filter(|id| !is_mapped(gids, *id)) {
+        if let Some(id) = group.as_int().filter(|id| !is_mapped(gids, *id)) {
             report.error(&groups.index(index), unmapped(id, "gid"));
         }
     }
@@ -121,8 +118,8 @@ pub(super) fn check_users(
 fn check_mount(
     report: &mut Report,
     at: &At<'_>,
-    mount: &Map<String, Value>,
-    (uids, gids): (&[Value], &[Value]),
+    mount: &Map<'_>,
+    (uids, gids): (&[Value<'_>], &[Value<'_>]),
 ) {
     if !matches!(text(mount, "type"), Some("devpts" | "tmpfs")) {
         return;
@@ -143,11 +140,10 @@ fn check_mount(
 
 /// Whether `mappings` has this ID of the container; without mappings every ID is itself. An unsound
 /// mapping may have any: it is reported, what would follow from it is not.
-fn is_mapped(mappings: &[Value], id: i128) -> bool {
+fn is_mapped(mappings: &[Value<'_>], id: i128) -> bool {
     let range = |mapping: &Value| range(mapping.as_object()?, "containerID");
-    let has = |mapping: &Value| {
-        range(mapping).is_none_or(|(start, end)| (start..end).contains(&id))
-    };
+    let has =
+        |mapping: &Value| range(mapping).is_none_or(|(start, end)| (start..end).contains(&id));
     mappings.is_empty() || mappings.iter().any(has)
 }
 

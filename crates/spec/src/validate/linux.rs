@@ -1,11 +1,9 @@
 //! `/linux`: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md>.
 
-use serde_json::{Map, Value};
+use crate::json::Map;
 
 use super::report::{At, Fault, Report};
-use super::schema::{
-    I64, Kind, Object, field, free_list, free_object, list, object, required,
-};
+use super::schema::{I64, Kind, Object, field, free_list, free_object, list, object, required};
 use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
 use super::{devices, idmap, namespaces, resources, seccomp, sysctl};
 
@@ -35,21 +33,11 @@ pub(super) const LINUX: Kind = Kind::Object(&Object {
 const PATHS: Kind = Kind::List(&Kind::Text(absolute), free_list);
 
 /// The words of the specification, and the recursive forms that every runtime takes.
-const PROPAGATIONS: &[&str] = &[
-    "private",
-    "shared",
-    "slave",
-    "unbindable",
-    "rprivate",
-    "rshared",
-    "rslave",
-    "runbindable",
-];
+const PROPAGATIONS: &[&str] =
+    &["private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"];
 
-static NET_DEVICE: Kind = Kind::Object(&Object {
-    fields: &[field("name", Kind::Text(interface))],
-    rule: free_object,
-});
+static NET_DEVICE: Kind =
+    Kind::Object(&Object { fields: &[field("name", Kind::Text(interface))], rule: free_object });
 
 static INTEL_RDT: Object = Object {
     fields: &[
@@ -107,7 +95,7 @@ static TIME_OFFSET: Object = Object {
     rule: free_object,
 };
 
-fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<String, Value>) {
+fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<'_>) {
     idmap::check_namespace(report, at, linux);
     sysctl::check_namespaces(report, at, linux);
     time(report, at, linux);
@@ -121,7 +109,7 @@ fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<String, Value>) {
 }
 
 /// Offsets are those of a namespace that is created, not of one that is joined (time_namespaces(7)).
-fn time(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+fn time(report: &mut Report, at: &At<'_>, linux: &Map<'_>) {
     if object(linux, "timeOffsets").is_none_or(Map::is_empty) {
         return;
     }
@@ -136,7 +124,7 @@ fn time(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
 }
 
 /// In the host's mount namespace these would change the host.
-fn mount(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+fn mount(report: &mut Report, at: &At<'_>, linux: &Map<'_>) {
     for name in ["maskedPaths", "readonlyPaths"] {
         if !list(linux, name).is_empty() && !namespaces::has(linux, "mount") {
             let fault = Fault::new("needs a mount namespace");

@@ -2,10 +2,10 @@
 
 use std::path::{Component, Path};
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::idmap;
-use super::report::{At, Fault, Report};
+use super::report::{At, Fault, Report, shown_text};
 use super::schema::{Kind, Object, field, free_list, list, required, text};
 use super::text::{any, not_empty};
 
@@ -21,23 +21,25 @@ pub(super) static MOUNT: Kind = Kind::Object(&Object {
     rule: mount,
 });
 
-fn mount(report: &mut Report, at: &At<'_>, mount: &mut Map<String, Value>) {
+fn mount(report: &mut Report, at: &At<'_>, mount: &mut Map<'_>) {
     destination(report, at, mount);
     source(report, at, mount);
     id_mapping(report, at, mount);
 }
 
 /// A relative destination is an old form that the specification lets a runtime take as one from `/`.
-fn destination(report: &mut Report, at: &At<'_>, mount: &mut Map<String, Value>) {
+fn destination(report: &mut Report, at: &At<'_>, mount: &mut Map<'_>) {
     let at = at.key("destination");
-    let Some(Value::String(path)) = mount.get_mut("destination").filter(|it| *it != "") else {
+    let Some(Value::String(path)) = mount.get_mut("destination") else { return };
+    if path.is_empty() {
         return;
-    };
-    if !path.starts_with('/') {
-        report.warn(&at, Fault::new(format!("is relative and taken as /{path}")));
-        path.insert(0, '/');
     }
-    if is_root(Path::new(path)) {
+    if !path.starts_with('/') {
+        let absolute = format!("/{path}");
+        report.warn(&at, Fault::new(format!("is relative and taken as {}", shown_text(&absolute))));
+        *path = absolute.into();
+    }
+    if is_root(Path::new(&**path)) {
         let fault = Fault::new("would hide the root filesystem");
         report.error(&at, fault.hint("use /root to choose what is mounted on /"));
     }
@@ -54,19 +56,19 @@ fn is_root(path: &Path) -> bool {
 }
 
 /// A bind mount needs a source; any other mount needs a filesystem type.
-fn source(report: &mut Report, at: &At<'_>, mount: &Map<String, Value>) {
+fn source(report: &mut Report, at: &At<'_>, mount: &Map<'_>) {
     let needed = match () {
         () if is_bind(mount) => ("source", "name the file or directory to bind"),
         () if has_option(mount, "remount") => return,
         () => ("type", "name the filesystem, as \"tmpfs\", or add the option \"bind\""),
     };
-    if !mount.contains_key(needed.0) {
+    if !mount.contains(needed.0) {
         report.error(&at.key(needed.0), Fault::new("is required").hint(needed.1));
     }
 }
 
 /// ID mappings come in pairs and apply to bind mounts.
-fn id_mapping(report: &mut Report, at: &At<'_>, mount: &Map<String, Value>) {
+fn id_mapping(report: &mut Report, at: &At<'_>, mount: &Map<'_>) {
     let mapped = |name| !list(mount, name).is_empty();
     for (name, other) in [("uidMappings", "gidMappings"), ("gidMappings", "uidMappings")] {
         if mapped(other) && !mapped(name) {
@@ -80,12 +82,12 @@ fn id_mapping(report: &mut Report, at: &At<'_>, mount: &Map<String, Value>) {
     }
 }
 
-fn is_bind(mount: &Map<String, Value>) -> bool {
+fn is_bind(mount: &Map<'_>) -> bool {
     text(mount, "type") == Some("bind") || has_option(mount, "bind") || has_option(mount, "rbind")
 }
 
 /// Whether the mount has the option, with or without a value.
-fn has_option(mount: &Map<String, Value>, name: &str) -> bool {
+fn has_option(mount: &Map<'_>, name: &str) -> bool {
     list(mount, "options")
         .iter()
         .filter_map(Value::as_str)

@@ -4,15 +4,12 @@
 const LONGEST: usize = 64;
 
 /// The one of `known` that is nearest to `name`: equal but for case, begun by it, or a few edits away.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.is_empty() || name.len() > LONGEST {
         return None;
     }
     let name = name.to_ascii_lowercase();
-    let allowed = (name.len() / 3).clamp(1, 3);
+    let allowed = (name.len() / 3).min(3);
     known
         .into_iter()
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
@@ -53,6 +50,7 @@ mod tests {
             ("mounts", Some("mount")),
             ("usr", Some("user")),
             ("pdi", None),
+            ("x", None),
             ("", None),
             ("something", None),
         ] {

@@ -1,6 +1,6 @@
 //! `/process`: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#process>.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report};
 use super::schema::{
@@ -79,24 +79,26 @@ const RLIMITS: &[&str] = &[
     "RLIMIT_STACK",
 ];
 
-fn process(report: &mut Report, at: &At<'_>, process: &mut Map<String, Value>) {
+fn process(report: &mut Report, at: &At<'_>, process: &mut Map<'_>) {
     // The specification lets it be missing, the type does not.
-    process.entry("user").or_insert_with(|| Map::new().into());
+    if !process.contains("user") {
+        process.push("user", Value::Object(Map::default()));
+    }
     ignored(report, at, process, "commandLine");
 }
 
-fn user(report: &mut Report, at: &At<'_>, user: &mut Map<String, Value>) {
+fn user(report: &mut Report, at: &At<'_>, user: &mut Map<'_>) {
     ignored(report, at, user, "username");
 }
 
 /// Warns of a field that has a meaning on Windows only.
-fn ignored(report: &mut Report, at: &At<'_>, map: &Map<String, Value>, name: &str) {
-    if map.contains_key(name) {
+fn ignored(report: &mut Report, at: &At<'_>, map: &Map<'_>, name: &str) {
+    if map.contains(name) {
         report.warn(&at.key(name), Fault::new("has no meaning on Linux and is ignored"));
     }
 }
 
-fn args(report: &mut Report, at: &At<'_>, args: &mut Vec<Value>) {
+fn args(report: &mut Report, at: &At<'_>, args: &mut Vec<Value<'_>>) {
     match args.first() {
         None => {
             let fault = Fault::new("must not be empty");
@@ -111,7 +113,7 @@ fn args(report: &mut Report, at: &At<'_>, args: &mut Vec<Value>) {
     }
 }
 
-fn rlimit(report: &mut Report, at: &At<'_>, limit: &mut Map<String, Value>) {
+fn rlimit(report: &mut Report, at: &At<'_>, limit: &mut Map<'_>) {
     if let (Some(soft), Some(hard @ 0..)) = (int(limit, "soft"), int(limit, "hard"))
         && soft > hard
     {
@@ -120,6 +122,6 @@ fn rlimit(report: &mut Report, at: &At<'_>, limit: &mut Map<String, Value>) {
     }
 }
 
-fn rlimits(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value>) {
+fn rlimits(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value<'_>>) {
     unique(report, at, limits, "type");
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::Violation;
 
@@ -73,7 +73,7 @@ impl Fault {
     }
 
     /// A value that is not what it should be.
-    pub(crate) fn found(value: &Value, expected: &str) -> Self {
+    pub(crate) fn found(value: &Value<'_>, expected: &str) -> Self {
         Self::new(format!("found {}, expected {expected}", shown(value)))
     }
 
@@ -88,11 +88,7 @@ impl Fault {
     }
 
     /// Adds the nearest of `known` to what was found, if any is near.
-    pub(crate) fn nearest<'a>(
-        self,
-        found: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub(crate) fn nearest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         match super::nearest::nearest(found, known) {
             Some(name) => self.hint(format!("did you mean {name:?}?")),
             None => self,
@@ -150,12 +146,14 @@ impl Findings {
 }
 
 /// A value as a message shows it.
-fn shown(value: &Value) -> String {
+fn shown(value: &Value<'_>) -> String {
     match value {
         Value::Array(_) => "an array".into(),
         Value::Object(_) => "an object".into(),
         Value::String(text) => shown_text(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `/linux/resources`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#control-groups>.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::devices;
 use super::report::{At, Fault, Report};
 use super::schema::{
-    I64, Kind, Object, U16, U32, U64, Verdict, field, free_list, free_object, int, object, required,
-    unique,
+    I64, Kind, Object, U16, U32, U64, Verdict, field, free_list, free_object, int, object,
+    required, unique,
 };
 use super::text::{interface, not_empty, one_line};
 
@@ -102,10 +102,7 @@ static MEMORY: Object = Object {
 };
 
 static NETWORK: Object = Object {
-    fields: &[
-        field("classID", U32),
-        field("priorities", Kind::List(&PRIORITY, free_list)),
-    ],
+    fields: &[field("classID", U32), field("priorities", Kind::List(&PRIORITY, free_list))],
     rule: free_object,
 };
 static PRIORITY: Kind = Kind::Object(&Object {
@@ -143,26 +140,27 @@ fn page_size(size: &str) -> Verdict {
     }
 }
 
-fn page_sizes(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value>) {
+fn page_sizes(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value<'_>>) {
     unique(report, at, limits, "pageSize");
 }
 
 /// Without a limit nothing is asked; the typed document would make that 0, the smallest limit.
-fn resources(_: &mut Report, _: &At<'_>, resources: &mut Map<String, Value>) {
+fn resources(_: &mut Report, _: &At<'_>, resources: &mut Map<'_>) {
     if object(resources, "pids").is_some_and(Map::is_empty) {
-        resources.remove("pids");
+        resources.retain(|key, _| key != "pids");
     }
 }
 
 /// `swap` is memory and swap together, so it cannot be less than memory alone. A swappiness of -1 as
 /// an unsigned number is what Docker writes for none.
-fn memory(report: &mut Report, at: &At<'_>, memory: &mut Map<String, Value>) {
+fn memory(report: &mut Report, at: &At<'_>, memory: &mut Map<'_>) {
     match int(memory, "swappiness") {
         Some(swappiness) if swappiness == i128::from(u64::MAX) => {
-            memory.remove("swappiness");
+            memory.retain(|key, _| key != "swappiness");
         }
         Some(swappiness @ 101..) => {
-            let fault = Fault::new(format!("found {swappiness}, expected an integer from 0 to 100"));
+            let fault =
+                Fault::new(format!("found {swappiness}, expected an integer from 0 to 100"));
             report.error(&at.key("swappiness"), fault);
         }
         _ => {}
@@ -177,7 +175,7 @@ fn memory(report: &mut Report, at: &At<'_>, memory: &mut Map<String, Value>) {
 
 /// The bandwidth controller takes periods of 1 ms to 1 s and quotas of at least 1 ms, in microseconds;
 /// 0 is not set, a negative quota is no limit.
-fn cpu(report: &mut Report, at: &At<'_>, cpu: &mut Map<String, Value>) {
+fn cpu(report: &mut Report, at: &At<'_>, cpu: &mut Map<'_>) {
     if let Some(period) = int(cpu, "period")
         && period != 0
         && !(1_000..=1_000_000).contains(&period)

@@ -1,9 +1,11 @@
 //! `/process/{scheduler,ioPriority,execCPUAffinity}`.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report};
-use super::schema::{Kind, Object, U64, field, free_list, free_object, int, required, text as text_of};
+use super::schema::{
+    Kind, Object, U64, field, free_list, free_object, int, required, text as text_of,
+};
 use super::text::any;
 
 pub(super) const SCHEDULER: Kind = Kind::Object(&Object {
@@ -55,7 +57,7 @@ const FLAGS: &[&str] = &[
 const CLASSES: &[&str] = &["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
 /// What sched_setattr(2) takes with which policy.
-fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<String, Value>) {
+fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<'_>) {
     let policy = text_of(scheduler, "policy").unwrap_or_default();
     let given = |name| int(scheduler, name).is_some_and(|value| value != 0);
 
@@ -73,19 +75,20 @@ fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<String, Value
 }
 
 /// Two flags have another name in the `oci-spec` crate (0.10) than in the specification.
-fn rename_flags(scheduler: &mut Map<String, Value>) {
-    let flags = scheduler.get_mut("flags").and_then(Value::as_array_mut);
-    for flag in flags.into_iter().flatten() {
-        match flag.as_str() {
-            Some("SCHED_FLAG_RESET_ON_FORK") => *flag = "SCHED_RESET_ON_FORK".into(),
-            Some("SCHED_FLAG_DL_OVERRUN") => *flag = "SCHED_FLAG_D_L_OVERRUN".into(),
-            _ => {}
-        }
+fn rename_flags(scheduler: &mut Map<'_>) {
+    let Some(Value::Array(flags)) = scheduler.get_mut("flags") else { return };
+    for flag in flags {
+        let name = match flag.as_str() {
+            Some("SCHED_FLAG_RESET_ON_FORK") => "SCHED_RESET_ON_FORK",
+            Some("SCHED_FLAG_DL_OVERRUN") => "SCHED_FLAG_D_L_OVERRUN",
+            _ => continue,
+        };
+        *flag = Value::String(name.into());
     }
 }
 
 /// Brings both lists into the form that the typed document takes: no spaces, no empty elements.
-fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<String, Value>) {
+fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<'_>) {
     affinity.retain(|name, value| {
         let Some(text) = value.as_str() else { return true };
         let Some(cpus) = cpu_list(text) else {
@@ -94,7 +97,7 @@ fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<String, Value>)
             return true;
         };
         let any = !cpus.is_empty();
-        *value = cpus.into();
+        *value = Value::String(cpus.into());
         any
     });
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report, shown_text};
 
@@ -14,9 +14,9 @@ use super::report::{At, Fault, Report, shown_text};
 pub(crate) type Verdict = Result<(), Fault>;
 /// Checks of an object that concern more than one member. Runs after the members were checked; a member
 /// may still be of the wrong type.
-pub(crate) type ObjectRule = fn(&mut Report, &At<'_>, &mut Map<String, Value>);
+pub(crate) type ObjectRule = fn(&mut Report, &At<'_>, &mut Map<'_>);
 /// Checks of a list that concern more than one item, as [`ObjectRule`].
-pub(crate) type ListRule = fn(&mut Report, &At<'_>, &mut Vec<Value>);
+pub(crate) type ListRule = fn(&mut Report, &At<'_>, &mut Vec<Value<'_>>);
 
 /// What a value may be.
 #[derive(Debug)]
@@ -70,19 +70,19 @@ pub(crate) const I64: Kind = Kind::Int(i64::MIN as i128, i64::MAX as i128);
 pub(crate) const ID: Kind = Kind::Int(0, u32::MAX as i128 - 1);
 
 /// The rule of an object whose members do not depend on each other.
-pub(crate) fn free_object(_: &mut Report, _: &At<'_>, _: &mut Map<String, Value>) {}
+pub(crate) fn free_object(_: &mut Report, _: &At<'_>, _: &mut Map<'_>) {}
 /// The rule of a list whose items do not depend on each other.
-pub(crate) fn free_list(_: &mut Report, _: &At<'_>, _: &mut Vec<Value>) {}
+pub(crate) fn free_list(_: &mut Report, _: &At<'_>, _: &mut Vec<Value<'_>>) {}
 
 impl Kind {
     /// Reports what is wrong with `value` and normalises it.
-    pub(crate) fn check(&'static self, report: &mut Report, at: &At<'_>, value: &mut Value) {
+    pub(crate) fn check(&'static self, report: &mut Report, at: &At<'_>, value: &mut Value<'_>) {
         match (self, value) {
             (Kind::Bool, Value::Bool(_)) => {}
             (Kind::Int(min, max), Value::Number(number))
                 if number.as_i128().is_some_and(|number| (*min..=*max).contains(&number)) => {}
             (Kind::Text(rule), Value::String(text)) => check_text(report, at, text, *rule),
-            (Kind::OneOf(names), Value::String(text)) if names.contains(&text.as_str()) => {}
+            (Kind::OneOf(names), Value::String(text)) if names.contains(&&**text) => {}
             (Kind::List(kind, rule), Value::Array(list)) => {
                 for (index, item) in list.iter_mut().enumerate() {
                     kind.check(report, &at.index(index), item);
@@ -102,7 +102,7 @@ impl Kind {
     }
 
     /// Whether `value` in an optional field of this kind means that the field is missing.
-    fn is_absent(&self, value: &Value) -> bool {
+    fn is_absent(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (_, Value::Null) => true,
             (Kind::Text(_) | Kind::OneOf(_), Value::String(text)) => text.is_empty(),
@@ -111,7 +111,7 @@ impl Kind {
         }
     }
 
-    fn mismatch(&self, value: &Value) -> Fault {
+    fn mismatch(&self, value: &Value<'_>) -> Fault {
         let names;
         let expected = match self {
             Kind::Bool => "true or false",
@@ -134,11 +134,11 @@ impl Kind {
 }
 
 impl Object {
-    fn check(&'static self, report: &mut Report, at: &At<'_>, map: &mut Map<String, Value>) {
+    fn check(&'static self, report: &mut Report, at: &At<'_>, map: &mut Map<'_>) {
         map.retain(|key, value| self.check_member(report, at, key, value));
         for field in self.fields {
             if let Some(hint) = field.required
-                && !map.contains_key(field.name)
+                && !map.contains(field.name)
             {
                 report.error(&at.key(field.name), Fault::new("is required").hint(hint));
             }
@@ -152,7 +152,7 @@ impl Object {
         report: &mut Report,
         at: &At<'_>,
         key: &str,
-        value: &mut Value,
+        value: &mut Value<'_>,
     ) -> bool {
         let at = at.key(key);
         let Some(field) = self.fields.iter().find(|field| field.name == key) else {
@@ -160,7 +160,7 @@ impl Object {
             report.warn(&at, fault.nearest(key, self.fields.iter().map(|field| field.name)));
             return false;
         };
-        if field.kind.is_absent(value) && (field.required.is_none() || value.is_null()) {
+        if field.kind.is_absent(value) && (field.required.is_none() || *value == Value::Null) {
             return false;
         }
         field.kind.check(report, &at, value);
@@ -178,30 +178,27 @@ fn check_text(report: &mut Report, at: &At<'_>, text: &str, rule: fn(&str) -> Ve
 }
 
 /// The object `key` of `map`.
-pub(crate) fn object<'a>(
-    map: &'a Map<String, Value>,
-    key: &str,
-) -> Option<&'a Map<String, Value>> {
+pub(crate) fn object<'m, 'a>(map: &'m Map<'a>, key: &str) -> Option<&'m Map<'a>> {
     map.get(key)?.as_object()
 }
 
 /// The list `key` of `map`; empty if there is none.
-pub(crate) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> &'a [Value] {
-    map.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+pub(crate) fn list<'m, 'a>(map: &'m Map<'a>, key: &str) -> &'m [Value<'a>] {
+    map.get(key).and_then(Value::as_array).unwrap_or(&[])
 }
 
 /// The text `key` of `map`.
-pub(crate) fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+pub(crate) fn text<'m>(map: &'m Map<'_>, key: &str) -> Option<&'m str> {
     map.get(key)?.as_str()
 }
 
 /// The integer `key` of `map`.
-pub(crate) fn int(map: &Map<String, Value>, key: &str) -> Option<i128> {
-    map.get(key)?.as_number()?.as_i128()
+pub(crate) fn int(map: &Map<'_>, key: &str) -> Option<i128> {
+    map.get(key)?.as_int()
 }
 
 /// Reports each object of `items` whose text `key` an earlier one has too.
-pub(crate) fn unique(report: &mut Report, at: &At<'_>, items: &[Value], key: &str) {
+pub(crate) fn unique(report: &mut Report, at: &At<'_>, items: &[Value<'_>], key: &str) {
     let mut seen = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         if let Some(name) = item.as_object().and_then(|item| text(item, key))

@@ -1,10 +1,12 @@
 //! `/linux/seccomp`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#seccomp>.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report};
-use super::schema::{Kind, Object, U32, U64, field, free_list, free_object, int, list, required, text};
+use super::schema::{
+    Kind, Object, U32, U64, field, free_list, free_object, int, list, required, text,
+};
 use super::text::{absolute, any, not_empty};
 
 pub(super) const SECCOMP: Kind = Kind::Object(&Object {
@@ -97,7 +99,7 @@ const ARCHITECTURES: &[&str] = &[
     "SCMP_ARCH_SHEB",
 ];
 
-fn seccomp(report: &mut Report, at: &At<'_>, seccomp: &mut Map<String, Value>) {
+fn seccomp(report: &mut Report, at: &At<'_>, seccomp: &mut Map<'_>) {
     errno(report, at, seccomp, ("defaultAction", "defaultErrnoRet"));
     if text(seccomp, "defaultAction") == Some("SCMP_ACT_NOTIFY") {
         let fault = Fault::new("SCMP_ACT_NOTIFY would stop the very calls that set the filter up");
@@ -107,22 +109,22 @@ fn seccomp(report: &mut Report, at: &At<'_>, seccomp: &mut Map<String, Value>) {
         .iter()
         .filter_map(Value::as_object)
         .any(|rule| text(rule, "action") == Some("SCMP_ACT_NOTIFY"));
-    if notifies && !seccomp.contains_key("listenerPath") {
+    if notifies && !seccomp.contains("listenerPath") {
         let fault = Fault::new("is required with SCMP_ACT_NOTIFY");
         report.error(&at.key("listenerPath"), fault.hint("name the socket of the agent"));
     }
 }
 
-fn names(report: &mut Report, at: &At<'_>, names: &mut Vec<Value>) {
+fn names(report: &mut Report, at: &At<'_>, names: &mut Vec<Value<'_>>) {
     if names.is_empty() {
         report.error(at, Fault::new("must not be empty").hint("list the system calls"));
     }
 }
 
-fn syscall(report: &mut Report, at: &At<'_>, rule: &mut Map<String, Value>) {
+fn syscall(report: &mut Report, at: &At<'_>, rule: &mut Map<'_>) {
     errno(report, at, rule, ("action", "errnoRet"));
     if text(rule, "action") == Some("SCMP_ACT_NOTIFY")
-        && list(rule, "names").iter().any(|name| name == "write")
+        && list(rule, "names").iter().any(|name| name.as_str() == Some("write"))
     {
         let fault = Fault::new("write cannot be notified: the runtime sends the listener with it");
         report.error(&at.key("names"), fault);
@@ -130,12 +132,7 @@ fn syscall(report: &mut Report, at: &At<'_>, rule: &mut Map<String, Value>) {
 }
 
 /// The number that goes with an action: an errno, or 16 bits for a tracer. No other action has one.
-fn errno(
-    report: &mut Report,
-    at: &At<'_>,
-    map: &Map<String, Value>,
-    (action, field): (&str, &str),
-) {
+fn errno(report: &mut Report, at: &At<'_>, map: &Map<'_>, (action, field): (&str, &str)) {
     let Some(number) = int(map, field) else { return };
     let action = text(map, action).unwrap_or_default();
     let max = match action {

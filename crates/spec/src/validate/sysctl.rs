@@ -1,6 +1,6 @@
 //! `/linux/sysctl`: only what the container's own namespaces hold may be set.
 
-use serde_json::{Map, Value};
+use crate::json::Map;
 
 use super::namespaces;
 use super::report::{At, Fault, Report};
@@ -59,9 +59,9 @@ pub(super) fn value(value: &str) -> Result<(), Fault> {
 }
 
 /// Each key must belong to a namespace that the container does not share with the host.
-pub(super) fn check_namespaces(report: &mut Report, at: &At<'_>, linux: &Map<String, Value>) {
+pub(super) fn check_namespaces(report: &mut Report, at: &At<'_>, linux: &Map<'_>) {
     let at = at.key("sysctl");
-    for key in object(linux, "sysctl").into_iter().flat_map(Map::keys) {
+    for (key, _) in object(linux, "sysctl").into_iter().flat_map(Map::iter) {
         // A key that is no path has been reported.
         let fault = sysctl_path(key).and_then(|path| refused(&path, linux));
         if let Some(fault) = fault {
@@ -70,7 +70,7 @@ pub(super) fn check_namespaces(report: &mut Report, at: &At<'_>, linux: &Map<Str
     }
 }
 
-fn refused(path: &str, linux: &Map<String, Value>) -> Option<Fault> {
+fn refused(path: &str, linux: &Map<'_>) -> Option<Fault> {
     let needed = match path {
         "kernel/hostname" => {
             let fault = Fault::new("is set by another field");
