@@ -1,3 +1,33 @@
 //! The coracle command: an OCI runtime.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cmd;
+mod error;
+mod exit_code;
+mod help;
+mod log;
+mod parse;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::log::Log;
+use crate::parse::Invocation;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let invocation = match Invocation::parse(args) {
+        Ok(invocation) => invocation,
+        Err(refusal) => return refusal.report(),
+    };
+    let log = match Log::open(&invocation.globals) {
+        Ok(log) => log,
+        Err(error) => return error::Failure::from(error).report(&Log::default()),
+    };
+    log.debug(&format!("{invocation}"));
+    match (invocation.command.run)(&invocation, &log) {
+        Ok(code) => code,
+        Err(failure) => failure.report(&log),
+    }
+}

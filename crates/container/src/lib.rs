@@ -1,1 +1,49 @@
 //! Linux containers as a library: the OCI life cycle, safe to call from any program.
+//!
+//! A container is described by an OCI bundle. [`ContainerBuilder`] creates it; what it returns can be
+//! started, waited for, signalled and deleted, by this process or, through the [`Store`], by any other.
+//!
+//! Nothing forks in the calling program: a small sealed program ([`InitExe`]) is started with
+//! posix_spawn(3) and becomes the container. So programs with threads, locks and gigabytes of memory can
+//! start containers, at the same cost as small ones.
+//!
+//! ```no_run
+//! use coracle::{Bundle, ContainerBuilder, Store};
+//!
+//! let store = Store::open_default()?;
+//! let bundle = Bundle::open("/my/bundle")?;
+//! let running = ContainerBuilder::new("hello", bundle)?.run(&store)?;
+//! let status = running.wait()?;
+//! println!("{status}");
+//! # Ok::<(), coracle::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod console;
+mod container;
+mod create;
+mod delete;
+mod error;
+mod kill;
+mod launch;
+mod lower;
+mod running;
+mod seal;
+mod start;
+mod state;
+mod status;
+mod store;
+
+pub use builder::{ContainerBuilder, Rootless, Stdio};
+pub use container::{Container, now};
+pub use coracle_init::main as init_main;
+pub use coracle_process::{BlockedSignals, ExitStatus, Orphans, Signal};
+pub use coracle_spec::{Bundle, ContainerId, LoadedSpec};
+pub use error::{Error, ErrorKind, Result};
+pub use running::{Created, Running};
+pub use seal::{InitExe, init_entry};
+pub use state::State;
+pub use status::Status;
+pub use store::{Listed, Store};

@@ -23,7 +23,7 @@ mod pivot;
 mod rootfs;
 mod sysctl;
 
-pub use attributes::{Attributes, MountFlags, Propagation};
+pub use attributes::{Attributes, MountFlags, Propagation, PropagationKind};
 pub use cgroupfs::{CgroupMount, CgroupV1Entry};
 pub use detached::DetachedMount;
 pub use devices::{DeviceKind, DeviceNode};

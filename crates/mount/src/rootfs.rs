@@ -8,8 +8,8 @@ use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::{
-    Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation, Result,
-    Target, inroot,
+    Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation,
+    PropagationKind, Result, Target, inroot,
 };
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
@@ -44,7 +44,7 @@ impl Rootfs {
     pub fn mount(tree: DetachedMount, outside: Propagation) -> Result<Self> {
         let pivot = |call, args: &str, errno| Error::Pivot(SyscallError::new(call, args, errno));
         let mut flags = match outside.kind {
-            crate::attributes::PropagationKind::Private => MountPropagationFlags::PRIVATE,
+            PropagationKind::Private => MountPropagationFlags::PRIVATE,
             _ => MountPropagationFlags::DOWNSTREAM,
         };
         flags.set(MountPropagationFlags::REC, outside.recursive);

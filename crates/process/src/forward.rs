@@ -2,9 +2,11 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
+use rustix::process::{Pid, set_child_subreaper};
 
 use crate::{Error, ExitStatus, PidFd, Result, Signal, SignalFd, window_size};
 
@@ -39,6 +41,20 @@ impl<'fd> Terminal<'fd> {
         if let Some(size) = self.input.and_then(|input| window_size(input).ok()) {
             size.apply(&self.controller).unwrap_or_default();
         }
+    }
+
+    /// Moves what can be moved without waiting.
+    fn serve(&mut self, ready: &Ready) -> Result<()> {
+        if ready.typed {
+            self.take_input()?;
+        }
+        if !self.typed.is_empty() {
+            self.pass_typed()?;
+        }
+        if ready.output {
+            self.pass_output()?;
+        }
+        Ok(())
     }
 
     /// Passes what was typed to the programs; at the end of input there is no more to pass.
@@ -90,35 +106,124 @@ impl<'fd> Terminal<'fd> {
     }
 }
 
-/// Waits for the end of a child, passes `signals` on to it and serves its `terminal`.
-///
-/// This ends when the child does; the caller has decided to wait for it.
-pub fn attend(
-    child: &PidFd,
-    signals: &SignalFd,
-    mut terminal: Option<Terminal<'_>>,
-) -> Result<ExitStatus> {
-    loop {
-        let ready = wait_ready(child, signals, terminal.as_ref())?;
-        if ready.signal {
-            forward_signals(child, signals, terminal.as_ref())?;
+/// What becomes of processes whose parents end before them, while one waits for a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// They go to the host's init, or to whoever else reaps there.
+    Leave,
+    /// They go to the calling process, which reaps them.
+    Adopt,
+}
+
+impl Orphans {
+    /// Makes the calling process the reaper of what its descendants leave behind (`PR_SET_CHILD_SUBREAPER`).
+    pub fn adopt() -> Result<Self> {
+        // Any process number means yes.
+        set_child_subreaper(Some(Pid::INIT)).map_err(|errno| failure("prctl", errno))?;
+        Ok(Self::Adopt)
+    }
+
+    /// Reaps every child that has ended, but for the one with the number `child`.
+    fn reap(self, child: i32) -> Result<()> {
+        if self == Self::Leave {
+            return Ok(());
         }
-        if let Some(terminal) = &mut terminal {
-            if ready.typed {
-                terminal.take_input()?;
-            }
-            if !terminal.typed.is_empty() {
-                terminal.pass_typed()?;
-            }
-            if ready.output {
-                terminal.pass_output()?;
+        let failure =
+            |errno: nix::errno::Errno| failure("waitid", Errno::from_raw_os_error(errno as i32));
+        loop {
+            let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+            let ended = match waitid(Id::All, peek) {
+                Ok(status) => status.pid(),
+                Err(nix::errno::Errno::ECHILD) => None,
+                Err(errno) => return Err(failure(errno)),
+            };
+            match ended {
+                // It is left to whoever waits for it, and hides the others until then.
+                Some(pid) if pid.as_raw() != child => {
+                    waitid(Id::Pid(pid), WaitPidFlag::WEXITED).map_err(failure)?;
+                }
+                _ => return Ok(()),
             }
         }
-        if ready.ended {
-            // What it wrote last may still be in the terminal.
-            while terminal.as_ref().map_or(Ok(false), Terminal::pass_output)? {}
-            return child.wait();
+    }
+}
+
+/// A child in the foreground.
+#[derive(Debug)]
+pub struct Foreground<'child> {
+    /// Its number.
+    pub pid: i32,
+    /// The child itself.
+    pub pidfd: &'child PidFd,
+    /// The signals to be passed on to it.
+    pub signals: &'child SignalFd,
+    /// What becomes of its orphans.
+    pub orphans: Orphans,
+}
+
+impl Foreground<'_> {
+    /// Waits for the end of the child, passes signals on to it and serves its `terminal`.
+    ///
+    /// This ends when the child does; the caller has decided to wait for it.
+    pub fn attend(&self, mut terminal: Option<Terminal<'_>>) -> Result<ExitStatus> {
+        loop {
+            let ready = self.wait_ready(terminal.as_ref())?;
+            if ready.signal {
+                self.forward_signals(terminal.as_ref())?;
+                self.orphans.reap(self.pid)?;
+            }
+            if let Some(terminal) = &mut terminal {
+                terminal.serve(&ready)?;
+            }
+            if ready.ended {
+                // What it wrote last may still be in the terminal.
+                while terminal.as_ref().map_or(Ok(false), Terminal::pass_output)? {}
+                return self.pidfd.wait();
+            }
         }
+    }
+
+    fn wait_ready(&self, terminal: Option<&Terminal<'_>>) -> Result<Ready> {
+        let mut fds =
+            vec![PollFd::new(self.pidfd, PollFlags::IN), PollFd::new(self.signals, PollFlags::IN)];
+        let mut with_input = false;
+        if let Some(terminal) = terminal {
+            let pending =
+                if terminal.typed.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            fds.push(PollFd::new(&terminal.controller, PollFlags::IN | pending));
+            // Nothing more is read while the last portion waits.
+            if let Some(input) = terminal.input.as_ref().filter(|_| terminal.typed.is_empty()) {
+                fds.push(PollFd::new(input, PollFlags::IN));
+                with_input = true;
+            }
+        }
+        match poll(&mut fds, None::<&Timespec>) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(failure("poll", errno)),
+        }
+        let happened = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        Ok(Ready {
+            ended: happened(0),
+            signal: happened(1),
+            output: happened(2),
+            typed: with_input && happened(3),
+        })
+    }
+
+    fn forward_signals(&self, terminal: Option<&Terminal<'_>>) -> Result<()> {
+        while let Some(signal) = self.signals.next()? {
+            match signal {
+                Signal::WINDOW if terminal.is_some() => {
+                    terminal.into_iter().for_each(Terminal::resize)
+                }
+                // They concern this process: its children, its sockets.
+                Signal::CHILD | Signal::URGENT => {}
+                signal => {
+                    self.pidfd.signal(signal)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -129,49 +234,6 @@ struct Ready {
     signal: bool,
     typed: bool,
     output: bool,
-}
-
-fn wait_ready(child: &PidFd, signals: &SignalFd, terminal: Option<&Terminal<'_>>) -> Result<Ready> {
-    let mut fds = vec![PollFd::new(child, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-    let mut with_input = false;
-    if let Some(terminal) = terminal {
-        let pending = if terminal.typed.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-        fds.push(PollFd::new(&terminal.controller, PollFlags::IN | pending));
-        // Nothing more is read while the last portion waits.
-        if let Some(input) = terminal.input.as_ref().filter(|_| terminal.typed.is_empty()) {
-            fds.push(PollFd::new(input, PollFlags::IN));
-            with_input = true;
-        }
-    }
-    match poll(&mut fds, None::<&Timespec>) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(errno) => return Err(failure("poll", errno)),
-    }
-    let happened = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
-    Ok(Ready {
-        ended: happened(0),
-        signal: happened(1),
-        output: happened(2),
-        typed: with_input && happened(3),
-    })
-}
-
-fn forward_signals(
-    child: &PidFd,
-    signals: &SignalFd,
-    terminal: Option<&Terminal<'_>>,
-) -> Result<()> {
-    while let Some(signal) = signals.next()? {
-        match signal {
-            Signal::WINDOW if terminal.is_some() => terminal.into_iter().for_each(Terminal::resize),
-            // They concern this process: its children, its sockets.
-            Signal::CHILD | Signal::URGENT => {}
-            signal => {
-                child.signal(signal)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) -> Result<()> {

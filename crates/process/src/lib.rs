@@ -31,7 +31,7 @@ pub use coracle_sys::clone::{CloneArgs, Forked};
 pub use credentials::Credentials;
 pub use error::{Error, Result};
 pub use exec::{Program, find_executable};
-pub use forward::{Terminal, attend};
+pub use forward::{Foreground, Orphans, Terminal};
 pub use identity::ProcessRef;
 pub use pidfd::PidFd;
 pub use pty::{Pty, RawMode, WindowSize, keep_newlines, window_size};

@@ -1,6 +1,6 @@
 //! Descriptors in bulk and by number.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use linux_raw_sys::general as raw;
 
@@ -37,4 +37,15 @@ pub fn place(fd: impl AsFd, number: RawFd) -> Result<()> {
     } else {
         Err(SyscallError::last("dup2", format!("{fd}, {number}")))
     }
+}
+
+/// A close-on-exec copy of the descriptor with this number, which the program was started with.
+pub fn duplicate(number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: fcntl touches no memory.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(SyscallError::last("fcntl", format!("{number}, F_DUPFD_CLOEXEC")));
+    }
+    // SAFETY: the kernel has just opened it for us and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

@@ -1,0 +1,51 @@
+//! `coracle create`.
+
+use std::process::ExitCode;
+
+use coracle::{Bundle, ContainerBuilder};
+use coracle_sys::fd::duplicate;
+
+use crate::error::{Failure, Result};
+use crate::log::Log;
+use crate::parse::Invocation;
+
+/// Creates a container that waits for its start.
+pub fn create(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
+    let created = builder(invocation)?.create(&invocation.store()?)?;
+    created.warnings().iter().for_each(|warning| log.warning(warning));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `create` and `run` have in common.
+pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
+    let Invocation { flags, globals, .. } = invocation;
+    if globals.is_set("systemd-cgroup") {
+        let message =
+            "--systemd-cgroup is not supported yet: leave it out to manage cgroups directly";
+        return Err(Failure::new(message));
+    }
+    let mut bundle = Bundle::open(flags.last("bundle").unwrap_or(".".as_ref()))?;
+    if let Some(config) = flags.last("config") {
+        bundle = bundle.with_config(std::path::absolute(config)?);
+    }
+    let mut builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
+        .no_pivot(flags.is_set("no-pivot"))
+        .no_new_keyring(flags.is_set("no-new-keyring"))
+        .rootless(invocation.rootless()?);
+    if let Some(path) = flags.last("console-socket").filter(|path| !path.is_empty()) {
+        builder = builder.console_socket(path);
+    }
+    if let Some(path) = flags.last("pidfd-socket").filter(|path| !path.is_empty()) {
+        builder = builder.pidfd_socket(path);
+    }
+    if let Some(path) = flags.last("pid-file").filter(|path| !path.is_empty()) {
+        builder = builder.pid_file(path);
+    }
+    let count = flags.text("preserve-fds")?.unwrap_or("0");
+    let count: i32 =
+        count.parse().ok().filter(|count| (0..=1024).contains(count)).ok_or_else(|| {
+            Failure::new(format!("--preserve-fds {count:?}: give a number up to 1024"))
+        })?;
+    let preserved = (3..3 + count).map(duplicate).collect::<Result<Vec<_>, _>>();
+    Ok(builder.preserve(preserved?))
+}

@@ -1,0 +1,18 @@
+//! `coracle delete`.
+
+use std::process::ExitCode;
+
+use crate::error::Result;
+use crate::log::Log;
+use crate::parse::Invocation;
+
+/// Deletes a container.
+pub fn delete(invocation: &Invocation, _: &Log) -> Result<ExitCode> {
+    let (store, id) = (invocation.store()?, invocation.id()?);
+    if invocation.flags.is_set("force") {
+        store.delete_forcibly(&id)?;
+    } else {
+        store.container(&id)?.delete()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,63 @@
+//! The commands: arguments in, one call of the library, its result out.
+
+mod create;
+mod delete;
+mod kill;
+mod list;
+mod run;
+mod spec;
+mod start;
+mod state;
+
+use std::io::Write;
+use std::path::Path;
+
+use coracle::{ContainerId, Rootless, Store};
+
+use crate::error::{Failure, Result};
+use crate::parse::Invocation;
+
+pub use create::create;
+pub use delete::delete;
+pub use kill::kill;
+pub use list::list;
+pub use run::run;
+pub use spec::spec;
+pub use start::start;
+pub use state::state;
+
+impl Invocation {
+    /// The store that `--root` names.
+    fn store(&self) -> Result<Store> {
+        match self.globals.last("root").filter(|root| !root.is_empty()) {
+            None => Ok(Store::open_default()?),
+            Some(root) if Path::new(root) == Path::new("/") => {
+                Err(Failure::new("--root must not be the root of the file system"))
+            }
+            Some(root) => Ok(Store::new(std::path::absolute(root)?)),
+        }
+    }
+
+    /// The container's id: the first argument.
+    fn id(&self) -> Result<ContainerId> {
+        let id = self.argument(0)?.unwrap_or_default();
+        Ok(ContainerId::parse(id)?)
+    }
+
+    fn rootless(&self) -> Result<Rootless> {
+        match self.globals.text("rootless")? {
+            None | Some("auto") => Ok(Rootless::Auto),
+            Some("true") => Ok(Rootless::Yes),
+            Some("false") => Ok(Rootless::No),
+            Some(other) => {
+                Err(Failure::new(format!("unknown --rootless {other:?}: give true, false or auto")))
+            }
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has gone is a failure with a message, not a crash.
+fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    Ok(output.write_all(text.as_bytes()).and_then(|()| output.flush())?)
+}

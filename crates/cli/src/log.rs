@@ -1,0 +1,85 @@
+//! The log: lines in the forms that engines parse.
+//!
+//! With `--log` they go to a file, and the error also to standard error as it is; without, standard error
+//! gets what a person wants to read, or JSON if that is asked for.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use serde_json::json;
+
+use crate::error::{Failure, Result};
+use crate::parse::Values;
+
+/// Where messages go.
+#[derive(Debug, Default)]
+pub struct Log {
+    file: Option<File>,
+    json: bool,
+    debug: bool,
+}
+
+impl Log {
+    /// The log that the global flags ask for.
+    pub fn open(globals: &Values) -> Result<Self> {
+        let json = match globals.text("log-format")? {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(other) => {
+                let message = format!("unknown --log-format {other:?}: give text or json");
+                return Err(Failure::new(message));
+            }
+        };
+        let open = |path: &str| {
+            let options = OpenOptions::new().create(true).append(true).mode(0o644).open(path);
+            options.map_err(|error| Failure::new(format!("cannot open the log {path}: {error}")))
+        };
+        let path = globals.text("log")?.filter(|path| !path.is_empty());
+        Ok(Self { file: path.map(open).transpose()?, json, debug: globals.is_set("debug") })
+    }
+
+    /// What failed.
+    pub fn error(&self, message: &str) {
+        self.write("error", message);
+        if self.file.is_some() {
+            eprintln!("{message}");
+        }
+    }
+
+    /// What the user should know.
+    pub fn warning(&self, message: &str) {
+        self.write("warning", message);
+    }
+
+    /// What helps to find a fault, with `--debug`.
+    pub fn debug(&self, message: &str) {
+        if self.debug {
+            self.write("debug", message);
+        }
+    }
+
+    fn write(&self, level: &str, message: &str) {
+        let line = match &self.file {
+            None if !self.json => match level {
+                "error" => format!("coracle: {message}\n"),
+                level => format!("coracle: {level}: {message}\n"),
+            },
+            _ => self.line(level, message),
+        };
+        // A log that cannot be written must not stop a container.
+        match &self.file {
+            Some(file) => (&*file).write_all(line.as_bytes()).unwrap_or_default(),
+            None => std::io::stderr().write_all(line.as_bytes()).unwrap_or_default(),
+        }
+    }
+
+    fn line(&self, level: &str, message: &str) -> String {
+        let time = coracle::now();
+        if self.json {
+            format!("{}\n", json!({"level": level, "msg": message, "time": time}))
+        } else {
+            format!("time={time:?} level={level} msg={message:?}\n")
+        }
+    }
+}

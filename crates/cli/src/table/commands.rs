@@ -1,0 +1,72 @@
+//! The commands.
+
+use super::{Command, flags};
+use crate::cmd;
+
+/// Every command, in the order of the help.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "run",
+        usage: "ID",
+        positional: 1..=1,
+        about: "create and start a container, wait for its end and delete it",
+        flags: flags::RUN,
+        run: cmd::run,
+    },
+    Command {
+        name: "create",
+        usage: "ID",
+        positional: 1..=1,
+        about: "create a container that waits for its start",
+        flags: flags::CREATE,
+        run: cmd::create,
+    },
+    Command {
+        name: "start",
+        usage: "ID",
+        positional: 1..=1,
+        about: "execute the command of a created container",
+        flags: flags::START,
+        run: cmd::start,
+    },
+    Command {
+        name: "state",
+        usage: "ID",
+        positional: 1..=1,
+        about: "print the state of a container as JSON",
+        flags: flags::STATE,
+        run: cmd::state,
+    },
+    Command {
+        name: "kill",
+        usage: "ID [SIGNAL]",
+        positional: 1..=2,
+        about: "send a signal, SIGTERM if none is given, to a container's first process",
+        flags: flags::KILL,
+        run: cmd::kill,
+    },
+    Command {
+        name: "delete",
+        usage: "ID",
+        positional: 1..=1,
+        about: "delete a container that has ended",
+        flags: flags::DELETE,
+        run: cmd::delete,
+    },
+    Command {
+        name: "list",
+        usage: "",
+        positional: 0..=0,
+        about: "list the containers",
+        flags: flags::LIST,
+        run: cmd::list,
+    },
+    Command {
+        name: "spec",
+        usage: "",
+        positional: 0..=0,
+        about: "write a config.json to start from",
+        flags: flags::SPEC,
+        run: cmd::spec,
+    },
+];

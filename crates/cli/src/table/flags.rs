@@ -1,0 +1,123 @@
+//! The flags.
+
+use super::Flag;
+
+const fn switch(long: &'static str, short: Option<char>, about: &'static str) -> Flag {
+    Flag { long, short, value: None, about }
+}
+
+const fn valued(
+    long: &'static str,
+    short: Option<char>,
+    value: &'static str,
+    about: &'static str,
+) -> Flag {
+    Flag { long, short, value: Some(value), about }
+}
+
+const HELP: Flag = switch("help", Some('h'), "print this");
+
+const BUNDLE: Flag =
+    valued("bundle", Some('b'), "DIR", "the bundle; the current directory if not given");
+const CONFIG: Flag =
+    valued("config", Some('f'), "FILE", "a configuration other than the bundle's config.json");
+const CONSOLE_SOCKET: Flag =
+    valued("console-socket", None, "PATH", "a Unix socket that receives the container's terminal");
+const PIDFD_SOCKET: Flag = valued(
+    "pidfd-socket",
+    None,
+    "PATH",
+    "a Unix socket that receives a pidfd of the first process",
+);
+const PID_FILE: Flag =
+    valued("pid-file", None, "FILE", "a file to write the first process's number to");
+const NO_PIVOT: Flag = switch(
+    "no-pivot",
+    None,
+    "change the root of the process only, on hosts whose root is a ramdisk",
+);
+const NO_NEW_KEYRING: Flag = switch("no-new-keyring", None, "stay in the caller's session keyring");
+const PRESERVE_FDS: Flag =
+    valued("preserve-fds", None, "N", "pass on N descriptors from number 3 on");
+
+/// The flags before the command.
+pub const GLOBALS: &[Flag] = &[
+    valued(
+        "root",
+        None,
+        "DIR",
+        "where containers are recorded; /run/coracle or $XDG_RUNTIME_DIR/coracle",
+    ),
+    valued("log", None, "FILE", "append messages to a file"),
+    valued("log-format", None, "FORMAT", "text or json"),
+    switch("debug", None, "log more"),
+    switch("systemd-cgroup", None, "let systemd manage cgroups (not supported yet)"),
+    valued(
+        "rootless",
+        None,
+        "MODE",
+        "true, false or auto: go without limits that the caller may not set",
+    ),
+    switch("version", Some('v'), "print the version"),
+    HELP,
+];
+
+pub const RUN: &[Flag] = &[
+    BUNDLE,
+    CONFIG,
+    switch("detach", Some('d'), "do not wait for the container's end"),
+    switch("keep", None, "do not delete the container when it ends"),
+    switch(
+        "no-subreaper",
+        None,
+        "do not become the parent of processes that the container orphans",
+    ),
+    CONSOLE_SOCKET,
+    PIDFD_SOCKET,
+    PID_FILE,
+    NO_PIVOT,
+    NO_NEW_KEYRING,
+    PRESERVE_FDS,
+    HELP,
+];
+
+pub const CREATE: &[Flag] = &[
+    BUNDLE,
+    CONFIG,
+    CONSOLE_SOCKET,
+    PIDFD_SOCKET,
+    PID_FILE,
+    NO_PIVOT,
+    NO_NEW_KEYRING,
+    PRESERVE_FDS,
+    HELP,
+];
+
+pub const START: &[Flag] = &[HELP];
+
+pub const STATE: &[Flag] = &[HELP];
+
+pub const KILL: &[Flag] =
+    &[switch("all", Some('a'), "accept a container that has ended already"), HELP];
+
+pub const DELETE: &[Flag] = &[
+    switch("force", Some('f'), "kill it first if it runs; one that does not exist is no error"),
+    HELP,
+];
+
+pub const LIST: &[Flag] = &[
+    valued("format", Some('f'), "FORMAT", "table or json"),
+    switch("quiet", Some('q'), "print ids only"),
+    HELP,
+];
+
+pub const SPEC: &[Flag] = &[
+    valued(
+        "bundle",
+        Some('b'),
+        "DIR",
+        "where to write config.json; the current directory if not given",
+    ),
+    switch("rootless", None, "write one that an ordinary user can run"),
+    HELP,
+];

@@ -1,0 +1,52 @@
+//! Handing a terminal or a pidfd to whoever waits for it at a socket.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, socket_with,
+};
+
+use crate::{Error, Result};
+
+/// A connected socket whose other end waits for a descriptor.
+#[derive(Debug)]
+pub(crate) struct DescriptorSocket {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl DescriptorSocket {
+    /// Connects to the socket at `path`, however long that is.
+    pub(crate) fn connect(path: &Path) -> Result<Self> {
+        let failure = |errno: rustix::io::Errno| Error::file("connect to", path, errno);
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failure)?;
+        // An address has 108 bytes; a descriptor of the directory stands for a longer path.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory =
+            open(parent.unwrap_or(Path::new(".")), flags, Mode::empty()).map_err(failure)?;
+        let name = path.file_name().unwrap_or_default();
+        let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+        connect(&socket, &SocketAddrUnix::new(&short).map_err(failure)?).map_err(failure)?;
+        Ok(Self { socket, path: path.into() })
+    }
+
+    /// Sends the descriptor and `message`: for a terminal its path inside the container.
+    pub(crate) fn send(&self, descriptor: impl AsFd, message: &str) -> Result<()> {
+        let fds = [descriptor.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let parts = [IoSlice::new(message.as_bytes())];
+        sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL)
+            .map(drop)
+            .map_err(|errno| Error::file("send a descriptor to", &self.path, errno))
+    }
+}

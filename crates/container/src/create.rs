@@ -1,0 +1,259 @@
+//! Creating a container: the record first, then what it records.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions};
+use coracle_init::plan::{Slot, StartGate};
+use coracle_ns::{NamespaceKind, NsFd};
+use coracle_process::ProcessRef;
+use coracle_spec::LoadedSpec;
+use oci_spec::runtime::Spec;
+
+use crate::console::DescriptorSocket;
+use crate::launch::{Handover, Launch, Step};
+use crate::lower::{Context, Lowered, lower};
+use crate::running::Warnings;
+use crate::state::{InitRecord, Record};
+use crate::store::{Entry, Lock, write_atomically};
+use crate::{ContainerBuilder, Created, Error, Result, Rootless, Running, Store};
+
+/// How long the kernel may take to let go of a cgroup that is undone.
+const UNDO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A container being created. Dropped before the end, it takes back all that was done.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    builder: ContainerBuilder,
+    lowered: Lowered,
+    handover: Handover,
+    console: Option<DescriptorSocket>,
+    pidfd_socket: Option<DescriptorSocket>,
+    permissions: Permissions,
+    warnings: Warnings,
+    undo: Undo,
+}
+
+/// What is there so far.
+#[derive(Debug)]
+struct Undo {
+    entry: Entry,
+    lock: Option<Lock>,
+    record: Record,
+    cgroup: Option<Cgroup>,
+}
+
+impl Creation {
+    /// Checks everything that can be checked without a side effect, and claims the id.
+    pub(crate) fn begin(builder: ContainerBuilder, store: &Store) -> Result<Self> {
+        let LoadedSpec { spec, warnings, .. } = builder.bundle.load()?;
+        let rootless = is_rootless(builder.rootless);
+        let cgroups = CgroupRoot::discover()?;
+        let cgroup_path = cgroup_path(&spec, builder.id.as_str())?;
+        let cgroup_paths = cgroups.paths(&cgroup_path)?;
+        let context = Context {
+            id: builder.id.as_str(),
+            bundle: builder.bundle.dir(),
+            cgroups: &cgroups,
+            cgroup_paths: &cgroup_paths,
+            capabilities: coracle_caps::available()?,
+            rootless,
+            no_pivot: builder.no_pivot,
+            no_new_keyring: builder.no_new_keyring,
+        };
+        let mut lowered = lower(&spec, &context)?;
+        let mut said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        said.append(&mut lowered.warnings);
+        let permissions = if rootless { Permissions::BestEffort } else { Permissions::Required };
+        check_terminal(&builder, lowered.plan.process.terminal.is_some())?;
+        let connect =
+            |path: &Option<PathBuf>| path.as_deref().map(DescriptorSocket::connect).transpose();
+        let console = connect(&builder.console_socket)?;
+        let pidfd_socket = connect(&builder.pidfd_socket)?;
+        check_root(&lowered)?;
+        let record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
+        let (entry, lock) = store.claim(&builder.id)?;
+        let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None };
+        undo.entry.write(&undo.record)?;
+        undo.cgroup = Some(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
+        let warnings = Warnings(said);
+        let handover = Handover::default();
+        Ok(Self { builder, lowered, handover, console, pidfd_socket, permissions, warnings, undo })
+    }
+
+    /// Leaves the container waiting for its start.
+    pub(crate) fn create(mut self) -> Result<Created> {
+        let fifo = self.undo.entry.make_fifo()?;
+        self.lowered.plan.process.gate = StartGate::Fifo(self.handover.add(fifo));
+        let mut launch = self.launch()?;
+        self.build(&mut launch)?;
+        launch.go()?;
+        let init = launch.finish()?;
+        let (container, warnings) = self.finish();
+        Ok(Created::new(container, init, warnings))
+    }
+
+    /// Starts the container's command at once.
+    pub(crate) fn run(mut self) -> Result<Running> {
+        let mut launch = self.launch()?;
+        let terminal = self.build(&mut launch)?;
+        launch.go()?;
+        launch.executed()?;
+        let init = launch.finish()?;
+        let (container, warnings) = self.finish();
+        Ok(Running::new(container, init, terminal, warnings))
+    }
+
+    /// Limits the cgroup, gathers the descriptors and starts the init program.
+    fn launch(&mut self) -> Result<Launch> {
+        let exe = self.builder.init.seal()?;
+        if let Some(cgroup) = &self.undo.cgroup {
+            let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
+            let skipped = cgroup.skipped().iter().chain(&skipped);
+            self.warnings.0.extend(skipped.map(|skipped| format!("cannot limit {skipped}")));
+            let entry = cgroup.entry()?;
+            let plan = &mut self.lowered.plan.cgroup;
+            plan.unified = entry.unified.map(|directory| self.handover.add(directory));
+            plan.tasks = entry.tasks.into_iter().map(|file| self.handover.add(file)).collect();
+        }
+        for (kind, path) in std::mem::take(&mut self.lowered.join) {
+            let slot = self.handover.add(NsFd::open(&path, kind)?);
+            self.lowered.plan.namespaces.join.push((kind, slot));
+        }
+        if self.lowered.plan.process.terminal.is_none() {
+            let streams = std::mem::take(&mut self.builder.stdio).resolve()?;
+            self.lowered.plan.process.stdio = streams.map(|stream| self.handover.add(stream));
+        }
+        let preserved = std::mem::take(&mut self.builder.preserved);
+        let slots: Vec<Slot> = preserved.into_iter().map(|fd| self.handover.add(fd)).collect();
+        self.lowered.plan.process.preserved = slots;
+        Launch::start(&exe, &self.lowered.plan, &self.handover)
+    }
+
+    /// Follows the init program to the point where all is done; returns the terminal that nobody took.
+    fn build(&mut self, launch: &mut Launch) -> Result<Option<OwnedFd>> {
+        let mut terminal = None;
+        loop {
+            match launch.next()? {
+                Step::Terminal { controller, name } => match &self.console {
+                    Some(console) => console.send(&controller, &name)?,
+                    None => terminal = Some(controller),
+                },
+                Step::Ready => break,
+            }
+        }
+        let Some(init) = &launch.init else {
+            return Err(Error::Launch("it made no process".into()));
+        };
+        self.undo.record.init = Some(InitRecord::new(ProcessRef::new(init.pid, &init.pidfd)?));
+        self.undo.entry.write(&self.undo.record)?;
+        if let Some(socket) = &self.pidfd_socket {
+            socket.send(&init.pidfd, "standard")?;
+        }
+        if let Some(path) = &self.builder.pid_file {
+            write_atomically(path, init.pid.to_string().as_bytes(), 0o644)
+                .map_err(|error| Error::file("write", path, error))?;
+        }
+        Ok(terminal)
+    }
+
+    /// The container stays.
+    fn finish(self) -> (crate::Container, Warnings) {
+        let Self { undo, warnings, .. } = self;
+        (undo.keep(), warnings)
+    }
+}
+
+impl Undo {
+    fn keep(mut self) -> crate::Container {
+        self.lock = None;
+        crate::Container::new(self.entry.clone(), Some(self.record.clone()))
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        let Some(lock) = self.lock.take() else { return };
+        if let Some(cgroup) = &self.cgroup {
+            // What cannot be undone stays recorded, for `delete --force`.
+            if cgroup.kill(UNDO_DEADLINE).and_then(|()| cgroup.remove(UNDO_DEADLINE)).is_err() {
+                return;
+            }
+        }
+        self.entry.remove().unwrap_or_default();
+        drop(lock);
+    }
+}
+
+/// Somebody must take the terminal, and a socket for one must be for something.
+fn check_terminal(builder: &ContainerBuilder, terminal: bool) -> Result<()> {
+    match (terminal, builder.detached, builder.console_socket.is_some()) {
+        (true, true, false) => Err(Error::Usage(
+            "cannot allocate a terminal for a detached container: give --console-socket or unset \
+             /process/terminal",
+        )),
+        (false, _, true) => Err(Error::Usage(
+            "--console-socket is for containers with a terminal: leave it out or set /process/terminal",
+        )),
+        (true, false, true) => Err(Error::Usage(
+            "--console-socket is for detached containers: leave it out or add --detach",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_rootless(asked: Rootless) -> bool {
+    match asked {
+        Rootless::Yes => true,
+        Rootless::No => false,
+        Rootless::Auto => !rustix::process::geteuid().is_root() || in_user_namespace(),
+    }
+}
+
+/// The initial user namespace maps every id onto itself.
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let initial = ["0", "0", "4294967295"];
+    !map.is_empty() && !map.split_ascii_whitespace().eq(initial)
+}
+
+fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {
+    let given = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
+    Ok(CgroupPath::for_container(given.unwrap_or_default(), id)?)
+}
+
+fn check_root(lowered: &Lowered) -> Result<()> {
+    let root = &lowered.plan.mounts.root;
+    let message = match std::fs::metadata(root) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => "is not a directory".to_owned(),
+        Err(error) => format!("cannot be used: {error}"),
+    };
+    let message = format!("{} {message}: unpack a root file system there", root.display());
+    Err(Error::Spec { pointer: "/root/path".into(), message })
+}
+
+fn record(
+    spec: &Spec,
+    builder: &ContainerBuilder,
+    lowered: &Lowered,
+    (cgroup_paths, rootless): (coracle_cgroup::CgroupPaths, bool),
+) -> Record {
+    let annotations = spec.annotations().iter().flatten();
+    let namespaces = &lowered.plan.namespaces;
+    Record {
+        oci_version: spec.version().clone(),
+        id: builder.id.to_string(),
+        bundle: builder.bundle.dir().to_owned(),
+        rootfs: lowered.plan.mounts.root.clone(),
+        created: crate::container::now(),
+        owner: rustix::process::geteuid().as_raw().to_string(),
+        rootless,
+        annotations: annotations.map(|(k, v)| (k.clone(), v.clone())).collect::<BTreeMap<_, _>>(),
+        cgroup_paths,
+        own_pid_namespace: namespaces.create.contains(NamespaceKind::Pid),
+        init: None,
+    }
+}

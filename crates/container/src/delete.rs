@@ -1,0 +1,58 @@
+//! Deleting a container and all that was made for it.
+
+use std::time::Duration;
+
+use coracle_spec::ContainerId;
+
+use crate::{Container, Error, Result, Status, Store};
+
+/// How long the kernel may take to let go of a cgroup whose processes have ended.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// Deletes a container that is stopped or was never started.
+    pub fn delete(self) -> Result<()> {
+        let _lock = self.entry.lock()?;
+        // Meanwhile somebody may have started it.
+        let current = Self::load(self.entry.clone())?;
+        let status = current.status()?;
+        match status {
+            Status::Stopped | Status::Created => current.destroy(),
+            Status::Creating | Status::Running | Status::Paused => Err(Error::WrongState {
+                id: current.id().to_owned(),
+                operation: "delete",
+                status,
+                hint: Some("stop it first or delete it with --force"),
+            }),
+        }
+    }
+
+    /// Ends what still runs and removes what is recorded; the record last.
+    fn destroy(&self) -> Result<()> {
+        self.kill_all()?;
+        if let Some(cgroup) = self.cgroup()? {
+            cgroup.remove(REMOVE_DEADLINE)?;
+        }
+        self.entry.remove()
+    }
+}
+
+impl Store {
+    /// Kills and deletes the container `id`, in whatever state it is, half-created and damaged ones too.
+    /// One that does not exist is no error.
+    pub fn delete_forcibly(&self, id: &ContainerId) -> Result<()> {
+        let Some(entry) = self.entry(id) else { return Ok(()) };
+        let _lock = match entry.lock() {
+            Err(Error::NotFound(_)) => return Ok(()),
+            lock => lock?,
+        };
+        match entry.read() {
+            Ok(Some(record)) => Container::new(entry, Some(record)).destroy(),
+            // Killed before anything was recorded, so before anything was done.
+            Ok(None) => entry.remove(),
+            Err(Error::NotFound(_)) => Ok(()),
+            Err(Error::Damaged { .. }) => entry.remove(),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Starting the init program and talking to it until it is the container.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use coracle_init::plan::{Plan, Slot};
+use coracle_init::wire::{self, ToHost, ToInit};
+use coracle_process::{Channel, PidFd, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::seal::{NAME, SealedExe};
+use crate::{Error, Result};
+
+/// How long the container may take to be built. Network file systems can be slow; a hung one is an error.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The descriptors that go with a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Handover(Vec<OwnedFd>);
+
+impl Handover {
+    /// Adds a descriptor; the plan names it by the slot.
+    pub(crate) fn add(&mut self, descriptor: impl Into<OwnedFd>) -> Slot {
+        self.0.push(descriptor.into());
+        Slot(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+/// A container's first process, being born.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    channel: Channel,
+    launcher: Child,
+    /// The process itself, once it exists.
+    pub(crate) init: Option<Init>,
+}
+
+/// The first process: a child of the caller.
+#[derive(Debug)]
+pub(crate) struct Init {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: PidFd,
+}
+
+/// What the host must do next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The terminal came.
+    Terminal { controller: OwnedFd, name: String },
+    /// The process waits to be told to go.
+    Ready,
+}
+
+impl Launch {
+    /// Starts the program and hands over the plan.
+    pub(crate) fn start(exe: &SealedExe, plan: &Plan, handover: &Handover) -> Result<Self> {
+        let (channel, theirs) = Channel::pair()?;
+        // Nothing that makes std fork instead of calling posix_spawn: the socket is standard input.
+        let mut command = Command::new(exe.path());
+        std::os::unix::process::CommandExt::arg0(&mut command, NAME);
+        let launcher = command
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .map_err(|error| Error::Launch(format!("{error}; is /proc mounted?")))?;
+        let launch = Self { channel, launcher, init: None };
+        let descriptors: Vec<BorrowedFd<'_>> = handover.0.iter().map(AsFd::as_fd).collect();
+        wire::send_plan(&launch.channel, plan, &descriptors)?;
+        Ok(launch)
+    }
+
+    /// Waits for the next thing to do.
+    pub(crate) fn next(&mut self) -> Result<Step> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            wait_readable(&self.channel, deadline)?;
+            let Some((message, descriptor)) = wire::receive::<ToHost>(&self.channel)? else {
+                return Err(self.death());
+            };
+            match (message, descriptor) {
+                (ToHost::Child { pid }, Some(pidfd)) if self.init.is_none() => {
+                    self.init = Some(Init { pid, pidfd: PidFd::from(pidfd) });
+                }
+                (ToHost::Terminal { name }, Some(controller)) => {
+                    return Ok(Step::Terminal { controller, name });
+                }
+                (ToHost::Ready, _) if self.init.is_some() => return Ok(Step::Ready),
+                (ToHost::Failed(error), _) => return Err(error.into()),
+                _ => return Err(Error::Launch("it sent a message out of order".into())),
+            }
+        }
+    }
+
+    /// Lets the process execute the command, or wait for its start.
+    pub(crate) fn go(&self) -> Result<()> {
+        Ok(wire::send(&self.channel, &ToInit::Go, None)?)
+    }
+
+    /// Waits until the command is executed, or says why it was not.
+    pub(crate) fn executed(&mut self) -> Result<()> {
+        wait_readable(&self.channel, Instant::now() + DEADLINE)?;
+        match wire::receive::<ToHost>(&self.channel)? {
+            // Its end of the socket closed with execve(2).
+            None => Ok(()),
+            Some((ToHost::Failed(error), _)) => Err(error.into()),
+            Some(_) => Err(Error::Launch("it sent a message out of order".into())),
+        }
+    }
+
+    /// Reaps the launcher and returns the process.
+    pub(crate) fn finish(mut self) -> Result<Init> {
+        self.reap_launcher()?;
+        self.init.take().ok_or_else(|| Error::Launch("it made no process".into()))
+    }
+
+    fn reap_launcher(&mut self) -> Result<()> {
+        self.launcher.wait().map(drop).map_err(|error| Error::Launch(error.to_string()))
+    }
+
+    /// What became of a program that closed the socket without a word.
+    fn death(&mut self) -> Error {
+        let how = match (&self.init, self.launcher.wait()) {
+            (Some(init), _) => match init.pidfd.wait() {
+                Ok(status) => format!("its process ended with {status}"),
+                Err(error) => error.to_string(),
+            },
+            (None, Ok(status)) => format!("it ended with {status}"),
+            (None, Err(error)) => error.to_string(),
+        };
+        let hint = "was it killed, as by a memory limit that is too low for the set-up?";
+        Error::Launch(format!("{how}: {hint}"))
+    }
+}
+
+/// What is not finished is undone: the launcher and the process end, and are reaped.
+impl Drop for Launch {
+    fn drop(&mut self) {
+        if let Some(init) = &self.init {
+            // Errors mean that it has gone already.
+            init.pidfd.signal(Signal::KILL).unwrap_or_default();
+            init.pidfd.wait().map(drop).unwrap_or_default();
+        }
+        if matches!(self.launcher.try_wait(), Ok(None)) {
+            self.launcher.kill().unwrap_or_default();
+            self.reap_launcher().unwrap_or_default();
+        }
+    }
+}
+
+fn wait_readable(channel: &Channel, deadline: Instant) -> Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
+        match poll(&mut [PollFd::new(channel, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Err(Error::Timeout("waiting for the container to be built")),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::file("poll", "the init program's socket", errno)),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! From the specification to plans: decisions only, no privileged system call.
+
+mod confine;
+mod devices;
+mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod seccomp;
+
+use std::path::{Path, PathBuf};
+
+use coracle_cgroup::{CgroupPaths, CgroupRoot, Resources};
+use coracle_init::plan::{CgroupEntry, Plan};
+use coracle_ns::NamespaceKind;
+use oci_spec::runtime::{Linux, Spec};
+
+use crate::{Error, Result};
+
+/// What the plan depends on besides the specification.
+#[derive(Debug)]
+pub(crate) struct Context<'host> {
+    /// The container's id.
+    pub(crate) id: &'host str,
+    /// The bundle's directory, absolute.
+    pub(crate) bundle: &'host Path,
+    /// The host's cgroup hierarchies.
+    pub(crate) cgroups: &'host CgroupRoot,
+    /// Where the container's cgroup is in each of them.
+    pub(crate) cgroup_paths: &'host CgroupPaths,
+    /// What capabilities the caller can give.
+    pub(crate) capabilities: coracle_caps::CapSet,
+    /// The caller has not all rights of the host's root.
+    pub(crate) rootless: bool,
+    /// `--no-pivot`.
+    pub(crate) no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub(crate) no_new_keyring: bool,
+}
+
+/// A specification as plans.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    /// What init does. Its slots are still to be assigned, but for those of nothing.
+    pub(crate) plan: Plan,
+    /// Namespaces to be joined.
+    pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
+    /// The limits.
+    pub(crate) resources: Resources,
+    /// What the user should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Turns the specification into plans.
+pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
+    let mut warnings = Vec::new();
+    let default = Linux::default();
+    let linux = spec.linux().as_ref().unwrap_or(&default);
+    let (namespaces, join) = namespaces::lower(spec, linux)?;
+    let new_user = namespaces.create.contains(NamespaceKind::User);
+    let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
+    let available = if new_user { coracle_caps::CapSet::ALL } else { context.capabilities };
+    let process = process::lower(spec, context)?;
+    let plan = Plan {
+        mounts: mounts::lower(spec, linux, context, &namespaces, any_user || context.rootless)?,
+        confine: confine::lower(spec, linux, available, &mut warnings)?,
+        process,
+        namespaces,
+        cgroup: CgroupEntry::default(),
+    };
+    let resources = resources::lower(linux, &plan.mounts.devices, &mut warnings)?;
+    Ok(Lowered { plan, join, resources, warnings })
+}
+
+/// What the specification asks for and cannot have.
+fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::Spec { pointer: pointer.into(), message: message.into() }
+}
+
+/// A field that every container needs, though the specification's types let it be missing.
+fn required<'spec, T>(field: Option<&'spec T>, pointer: &str) -> Result<&'spec T> {
+    field.ok_or_else(|| invalid(pointer, "must be given"))
+}

@@ -1,0 +1,253 @@
+//! The directory in which containers are recorded: one directory each.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use coracle_spec::ContainerId;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::io::Errno;
+
+use crate::state::Record;
+use crate::{Container, Error, Result};
+
+const STATE: &str = "state.json";
+const FIFO: &str = "exec.fifo";
+
+/// How long to wait for another process that is working on the same container.
+const LOCK_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where containers are recorded.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// An entry of the store.
+#[derive(Debug)]
+pub enum Listed {
+    /// A container.
+    Container(Container),
+    /// A directory whose record cannot be read; the error says why.
+    Damaged(Error),
+}
+
+impl Store {
+    /// The store at `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// `/run/coracle` for root, `$XDG_RUNTIME_DIR/coracle` for everybody else.
+    pub fn open_default() -> Result<Self> {
+        if rustix::process::geteuid().is_root() {
+            return Ok(Self::new("/run/coracle"));
+        }
+        let message = "XDG_RUNTIME_DIR is not set: set it to a directory of yours or give --root";
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+        runtime.map(|path| Self::new(Path::new(&path).join("coracle"))).ok_or(Error::Usage(message))
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The container `id`.
+    pub fn container(&self, id: &ContainerId) -> Result<Container> {
+        let entry = Entry { directory: self.root.join(id.as_str()), id: id.to_string() };
+        Container::load(entry)
+    }
+
+    /// All entries, by id. A store that does not exist has none.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("read", &self.root, error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<_> = names.filter_map(|name| ContainerId::parse(&name).ok()).collect();
+        ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        let load = |id: &ContainerId| match self.container(id) {
+            Ok(container) => Some(Listed::Container(container)),
+            // It went while we looked.
+            Err(Error::NotFound(_)) => None,
+            Err(error) => Some(Listed::Damaged(error)),
+        };
+        Ok(ids.iter().filter_map(load).collect())
+    }
+
+    /// Claims `id` for a new container. Of several callers one wins.
+    pub(crate) fn claim(&self, id: &ContainerId) -> Result<(Entry, Lock)> {
+        // The directory's mode must not depend on the caller's umask.
+        let private = |path: &Path, recursive| {
+            DirBuilder::new().mode(0o700).recursive(recursive).create(path)
+        };
+        private(&self.root, true).map_err(|error| Error::file("create", &self.root, error))?;
+        let entry = Entry { directory: self.root.join(id.as_str()), id: id.to_string() };
+        private(&entry.directory, false).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::AlreadyExists(id.to_string()),
+            _ => Error::file("create", &entry.directory, error),
+        })?;
+        // A `delete --force` may have removed it before it was locked.
+        let lock = entry.lock()?;
+        Ok((entry, lock))
+    }
+
+    /// The entry of `id`, whatever is in it; nothing if there is none.
+    pub(crate) fn entry(&self, id: &ContainerId) -> Option<Entry> {
+        let entry = Entry { directory: self.root.join(id.as_str()), id: id.to_string() };
+        entry.directory.is_dir().then_some(entry)
+    }
+}
+
+/// A container's directory in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    directory: PathBuf,
+    pub(crate) id: String,
+}
+
+/// The right to change a container. It ends with the process that has it.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "it is held, not read")] OwnedFd);
+
+impl Entry {
+    /// Waits for whoever is working on the container.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let deadline = Instant::now() + LOCK_DEADLINE;
+        loop {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Timeout(
+                    "waiting for another process that works on the container",
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Is somebody working on the container?
+    pub(crate) fn is_locked(&self) -> Result<bool> {
+        Ok(self.try_lock()?.is_none())
+    }
+
+    fn try_lock(&self) -> Result<Option<Lock>> {
+        let failure = |errno: Errno| Error::file("lock", &self.directory, errno);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let directory = match open(&self.directory, flags, Mode::empty()) {
+            Ok(directory) => directory,
+            Err(Errno::NOENT) => return Err(Error::NotFound(self.id.clone())),
+            Err(errno) => return Err(failure(errno)),
+        };
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(failure(errno)),
+        }
+        // It may have been removed, and another made in its place, before it was locked.
+        let locked = fstat(&directory).map_err(failure)?;
+        match fs::symlink_metadata(&self.directory) {
+            Ok(now) if (now.dev(), now.ino()) == (locked.st_dev, locked.st_ino) => {
+                Ok(Some(Lock(directory)))
+            }
+            _ => Err(Error::NotFound(self.id.clone())),
+        }
+    }
+
+    /// Records the container; a reader sees the old record or the new one.
+    pub(crate) fn write(&self, record: &Record) -> Result<()> {
+        let path = self.directory.join(STATE);
+        let failure = |error| Error::file("write", &path, error);
+        let bytes = serde_json::to_vec(record).map_err(|error| failure(error.into()))?;
+        write_atomically(&path, &bytes, 0o600).map_err(failure)
+    }
+
+    /// The record; nothing if there is none yet or never was.
+    pub(crate) fn read(&self) -> Result<Option<Record>> {
+        let path = self.directory.join(STATE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return if self.directory.is_dir() {
+                    Ok(None)
+                } else {
+                    Err(Error::NotFound(self.id.clone()))
+                };
+            }
+            Err(error) => return Err(Error::file("read", path, error)),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.damaged(error.to_string()))
+    }
+
+    pub(crate) fn damaged(&self, reason: impl Into<String>) -> Error {
+        Error::Damaged { id: self.id.clone(), reason: reason.into() }
+    }
+
+    /// Makes the FIFO at which the container waits for its start, and a handle of it for init.
+    pub(crate) fn make_fifo(&self) -> Result<OwnedFd> {
+        let path = self.fifo();
+        let failure = |errno: Errno| Error::file("create", &path, errno);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_bits_truncate(0o622))
+            .map_err(failure)?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let handle = open(&path, flags, Mode::empty()).map_err(failure)?;
+        // Whoever the container's user is must be able to open it, whatever the umask here is.
+        rustix::fs::chmodat(
+            rustix::fs::CWD,
+            &path,
+            Mode::from_bits_truncate(0o622),
+            rustix::fs::AtFlags::empty(),
+        )
+        .map_err(failure)?;
+        Ok(handle)
+    }
+
+    /// The FIFO at which the container waits for its start.
+    pub(crate) fn fifo(&self) -> PathBuf {
+        self.directory.join(FIFO)
+    }
+
+    /// Forgets the container.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &self.directory, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a file that is there whole or not at all.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let write = || {
+        let mut file: File = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .custom_flags(libc_nofollow())
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        drop(file);
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // The error to report is why it could not be written.
+        fs::remove_file(&temporary).unwrap_or_default();
+    })
+}
+
+fn libc_nofollow() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
+}
