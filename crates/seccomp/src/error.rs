@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use coracle_sys::SyscallError;
+use coracle_sys::{Errno, SyscallError};
 
 use crate::{Action, Arch};
 
@@ -54,6 +54,17 @@ pub enum Error {
         reason: &'static str,
     },
     /// The kernel refused the filter.
-    #[error("cannot load the seccomp filter; it needs no_new_privs or CAP_SYS_ADMIN")]
+    #[error("cannot load the seccomp filter{}", hint(.0.errno()))]
     Load(#[source] SyscallError),
+}
+
+/// What the errnos of seccomp(2) ask for.
+fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ACCESS => "; set no_new_privs first, or keep CAP_SYS_ADMIN until then",
+        Errno::BUSY => "; there is a filter with a listener already, and there can be but one",
+        Errno::INVAL => "; the kernel does not know all of its flags and actions",
+        Errno::SRCH => "; another thread has a filter of its own, so leave TSYNC out",
+        _ => "",
+    }
 }

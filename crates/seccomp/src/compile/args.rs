@@ -6,21 +6,19 @@ use crate::opcode;
 use crate::profile::{Comparator, Operator};
 
 /// Decides between the cases of one system call: the first that fits, or else `default`.
-pub(super) fn write_cases(
+pub(super) fn write<'p>(
     code: &mut Code,
-    cases: &[Case<'_>],
+    cases: impl DoubleEndedIterator<Item = Case<'p>>,
     wide: bool,
     default: Target,
 ) -> Target {
-    let mut next = default;
-    for case in cases.iter().rev() {
-        let mut fits = Target::Return(case.action.return_value());
-        for comparator in case.args.iter().rev() {
-            fits = Comparison::of(comparator, fits, next).write(code, wide);
-        }
-        next = fits;
-    }
-    next
+    cases.rev().fold(default, |next, case| {
+        let fits = Target::Return(case.action.return_value());
+        case.args
+            .iter()
+            .rev()
+            .fold(fits, |fits, comparator| Comparison::of(comparator, fits, next).write(code, wide))
+    })
 }
 
 /// A comparison in the terms of BPF, which has no "less" and no "not".

@@ -7,7 +7,7 @@ mod plan;
 mod tree;
 
 use emit::{Code, Target};
-use plan::{Case, Listed, Plan};
+use plan::{Listed, Plan};
 use tree::Spans;
 
 use crate::arch::Abi;
@@ -61,8 +61,8 @@ pub fn compile(profile: &Profile) -> Result<BpfProgram, Error> {
 }
 
 /// The plans with the same token together, with the smaller numbers first.
-fn by_token<'p, 'a>(plans: &'p [Plan<'a>]) -> Vec<(u32, Vec<&'p Plan<'a>>)> {
-    let mut groups: Vec<(u32, Vec<&Plan<'a>>)> = Vec::new();
+fn by_token<'p>(plans: &'p [Plan<'p>]) -> Vec<(u32, Vec<&'p Plan<'p>>)> {
+    let mut groups: Vec<(u32, Vec<&Plan<'_>>)> = Vec::new();
     for plan in plans {
         match groups.iter_mut().find(|(token, _)| *token == plan.abi.token) {
             Some((_, group)) => group.push(plan),
@@ -82,20 +82,20 @@ struct Section {
 }
 
 /// Code that compares the arguments of a call, for calls with the same cases to share.
-struct Block<'a> {
-    cases: Vec<Case<'a>>,
+struct Block<'p> {
+    listed: &'p [Listed<'p>],
     wide: bool,
     start: Target,
 }
 
-struct Compiler<'a> {
+struct Compiler<'p> {
     code: Code,
     default: Target,
-    blocks: Vec<Block<'a>>,
+    blocks: Vec<Block<'p>>,
 }
 
-impl<'a> Compiler<'a> {
-    fn section(&mut self, token: u32, plans: &[&Plan<'a>]) -> Section {
+impl<'p> Compiler<'p> {
+    fn section(&mut self, token: u32, plans: &[&'p Plan<'p>]) -> Section {
         let mut spans = Spans::new(FOREIGN);
         for plan in plans {
             self.plan(plan, &mut spans);
@@ -110,36 +110,34 @@ impl<'a> Compiler<'a> {
         Section { token, spans }
     }
 
-    fn plan(&mut self, plan: &Plan<'a>, spans: &mut Spans) {
+    fn plan(&mut self, plan: &'p Plan<'p>, spans: &mut Spans) {
         let (mut next, last) = plan.abi.numbers();
-        for cases in plan.listed.chunk_by(|a, b| a.number == b.number) {
-            let number = cases[0].number;
+        for listed in plan.listed.chunk_by(|a, b| a.number == b.number) {
+            let number = listed[0].number;
             if next < number {
                 plan.unlisted.fill(spans, next, number - 1);
             }
-            spans.push(number, self.call(plan.abi, cases));
+            spans.push(number, self.call(plan.abi, listed));
             next = number + 1;
         }
         plan.unlisted.fill(spans, next, last);
     }
 
     /// Where a call goes; writes the comparisons of its arguments.
-    fn call(&mut self, abi: Abi, listed: &[Listed<'a>]) -> Target {
+    fn call(&mut self, abi: Abi, listed: &'p [Listed<'p>]) -> Target {
         if let Some(always) = listed.iter().find(|listed| listed.case.args.is_empty()) {
             return Target::Return(always.case.action.return_value());
         }
-        let mut cases: Vec<Case<'a>> = Vec::new();
-        for Listed { case, .. } in listed {
-            if !cases.contains(case) {
-                cases.push(*case);
-            }
-        }
-        let same = |block: &&Block<'_>| block.wide == abi.wide && block.cases == cases;
-        if let Some(block) = self.blocks.iter().find(same) {
+        let cases = |listed: &'p [Listed<'p>]| listed.iter().map(|listed| listed.case);
+        let known = self
+            .blocks
+            .iter()
+            .find(|block| block.wide == abi.wide && cases(block.listed).eq(cases(listed)));
+        if let Some(block) = known {
             return block.start;
         }
-        let start = args::write_cases(&mut self.code, &cases, abi.wide, self.default);
-        self.blocks.push(Block { cases, wide: abi.wide, start });
+        let start = args::write(&mut self.code, cases(listed), abi.wide, self.default);
+        self.blocks.push(Block { listed, wide: abi.wide, start });
         start
     }
 

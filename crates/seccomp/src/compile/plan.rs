@@ -2,7 +2,7 @@
 
 use super::enosys::Unlisted;
 use crate::arch::Abi;
-use crate::table::{self, multiplex};
+use crate::table::{self, Syscall, multiplex};
 use crate::{Action, Arch, Comparator, Error, Profile, Rule};
 
 /// What happens to calls with certain arguments; without comparisons, to all.
@@ -40,7 +40,8 @@ pub(super) fn plans(profile: &Profile) -> Result<Vec<Plan<'_>>, Error> {
     }
     for rule in &profile.rules {
         for name in &rule.names {
-            lists.iter_mut().for_each(|list| list.add(name, rule));
+            let call = table::lookup(name);
+            lists.iter_mut().for_each(|list| list.add(name, call, rule));
         }
     }
     Ok(lists.into_iter().map(|list| list.finish(profile.newer_is_enosys)).collect())
@@ -71,8 +72,8 @@ impl<'a> List<'a> {
     }
 
     /// Lists the calls that `name` stands for: none, one, and on x86 perhaps one through a multiplexer.
-    fn add(&mut self, name: &str, rule: &'a Rule) {
-        if let Some(number) = table::lookup(name).and_then(|call| call.number(self.abi)) {
+    fn add(&mut self, name: &str, call: Option<Syscall>, rule: &'a Rule) {
+        if let Some(number) = call.and_then(|call| call.number(self.abi)) {
             if number <= self.abi.last_common() {
                 self.newest = self.newest.max(Some(number));
             }

@@ -1,8 +1,16 @@
 //! What the tests share: a machine for programs, and a slow but plain judge of profiles.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "clippy knows tests, but not what they share"
+)]
 
+pub mod arbitrary;
 pub mod json;
+pub mod verifier;
 
 use coracle_seccomp::{Action, Arch, Comparator, Operator, Profile, Rule, SockFilter};
 
@@ -35,7 +43,7 @@ impl Data {
         match offset {
             0 => self.number,
             4 => self.token,
-            16..64 if offset % 8 == 0 => arg((offset - 16) / 8) as u32,
+            16..64 if offset.is_multiple_of(8) => arg((offset - 16) / 8) as u32,
             16..64 if offset % 8 == 4 => (arg((offset - 16) / 8) >> 32) as u32,
             _ => panic!("load from {offset}"),
         }
