@@ -1,4 +1,4 @@
-//! How long compiling takes: `cargo test --release --test speed -- --ignored --nocapture`.
+//! How long compiling takes: `cargo test --release -p coracle-seccomp --test speed -- --ignored --nocapture`.
 
 #![allow(
     clippy::unwrap_used,
