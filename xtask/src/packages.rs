@@ -47,7 +47,7 @@ pub fn ensure(names: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Those of `names` that are not installed, or too old.
-fn missing<'a>(names: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
+pub fn missing<'a>(names: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
     let output = Command::new("dpkg-query")
         .args(["--show", "--showformat=${Package} ${db:Status-Status} ${Version}\n", "--"])
         .args(names)

@@ -31,40 +31,68 @@ impl Image {
             linux: cache.join(format!("linux-{}-{}", kernel.version(), key(&linux))),
             rootfs: cache.join(format!("rootfs-{}", key(rootfs::RECIPE))),
         };
-        fs::create_dir_all(&cache).with_context(|| format!("cannot create {cache:?}"))?;
-        // One builder, or installer of packages, at a time; the others then find its work.
-        let lock = File::create(cache.join("lock")).context("cannot lock the cache")?;
-        flock(&lock, FlockOperation::LockExclusive)?;
+        if image.is_built() && packages::missing(packages::GUEST)?.is_empty() {
+            return Ok(image);
+        }
+        let _lock = lock(&cache)?;
         packages::ensure(packages::GUEST)?;
         image.build_missing(kernel)?;
         Ok(image)
     }
 
+    fn is_built(&self) -> bool {
+        self.linux.exists() && self.rootfs.exists()
+    }
+
     fn build_missing(&self, kernel: Kernel) -> anyhow::Result<()> {
         thread::scope(|scope| {
-            let linux = scope.spawn(|| build(&self.linux, |dir| linux::build(dir, kernel)));
+            let linux =
+                scope.spawn(|| build(&self.linux, |dir, work| linux::build(dir, work, kernel)));
             build(&self.rootfs, rootfs::build)?;
             linux.join().map_err(|_| anyhow!("the build of the kernel files panicked"))?
         })
     }
 }
 
+/// Waits until nobody else builds or installs, who may do what we want to.
+fn lock(cache: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let file = File::create(cache.join("lock")).context("cannot lock the cache")?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!("xtask: waiting for another build in {}", cache.display());
+        flock(&file, FlockOperation::LockExclusive)?;
+    }
+    Ok(file)
+}
+
 /// Builds a directory of the cache, unless it is there; it appears when it is complete.
-fn build(path: &Path, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+///
+/// `fill` gets the directory and one beside it that is removed in the end.
+fn build(path: &Path, fill: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     if path.exists() {
         return Ok(());
     }
     let started = Instant::now();
     eprintln!("xtask: building {}, once", path.display());
-    let partial = path.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).context("cannot remove an interrupted build")?;
+    let (partial, work) = (with_suffix(path, ".partial"), with_suffix(path, ".work"));
+    for dir in [&partial, &work] {
+        if dir.exists() {
+            fs::remove_dir_all(dir).context("cannot remove an interrupted build")?;
+        }
+        fs::create_dir(dir)?;
     }
-    fs::create_dir(&partial)?;
-    fill(&partial).with_context(|| format!("cannot build {}", path.display()))?;
+    fill(&partial, &work).with_context(|| format!("cannot build {}", path.display()))?;
+    fs::remove_dir_all(work)?;
     fs::rename(&partial, path)?;
     eprintln!("xtask: built {} in {:.0?}", path.display(), started.elapsed());
     Ok(())
+}
+
+/// Not an extension: a version number in the name would be taken for one.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 fn cache_directory() -> anyhow::Result<PathBuf> {

@@ -62,11 +62,12 @@ const PACKAGES: &[&str] = &[
 /// Left out of the packages: the guest has no reader.
 const EXCLUDED: [&str; 3] = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
 
-pub fn build(dir: &Path) -> anyhow::Result<()> {
-    let tree = dir.join("tree");
-    let apt_options = dir.join("apt.conf");
+/// Builds into `dir`, with `work` for the rest.
+pub fn build(dir: &Path, work: &Path) -> anyhow::Result<()> {
+    let tree = work.join("tree");
+    let apt_options = work.join("apt.conf");
     fs::write(&apt_options, apt::acquire_options()?)?;
-    let customize = dir.join("customize");
+    let customize = work.join("customize");
     write_script(&customize, CUSTOMIZE)?;
 
     let mut mmdebstrap = Command::new("mmdebstrap");
@@ -81,13 +82,8 @@ pub fn build(dir: &Path) -> anyhow::Result<()> {
         .args(apt::guest()?);
     host::run(&mut mmdebstrap)?;
 
-    host::run(
-        Command::new("mke2fs")
-            .args(["-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum"])
-            .args(["-E", "lazy_itable_init=1", "-d"])
-            .args([&tree, &dir.join(FILE)])
-            .arg("8G"), // the file is sparse
-    )?;
-    fs::remove_dir_all(tree)?;
-    Ok(())
+    let mut mke2fs = Command::new("mke2fs");
+    mke2fs.args(["-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum"]);
+    mke2fs.args(["-E", "lazy_itable_init=1", "-d"]).args([&tree, &dir.join(FILE)]);
+    host::run(mke2fs.arg("8G")) // the file is sparse
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 
 use super::cpio::Archive;
 use super::options::Kernel;
@@ -34,36 +34,33 @@ const NO_NET_DRIVERS: [&str; 8] =
 
 /// What the built files depend on.
 pub fn recipe(kernel: Kernel) -> [&'static str; 4] {
-    let sources = [include_str!("mod.rs"), include_str!("package.rs"), include_str!("vmlinux.rs")];
-    let [this, package, vmlinux] = sources;
-    [this, package, vmlinux, kernel.version()]
+    let [steps, package, vmlinux] =
+        [include_str!("mod.rs"), include_str!("package.rs"), include_str!("vmlinux.rs")];
+    [steps, package, vmlinux, kernel.version()]
 }
 
-pub fn build(dir: &Path, kernel: Kernel) -> anyhow::Result<()> {
-    let tree = dir.join("tree");
-    let package = package::download(dir, kernel)?;
+/// Builds into `dir`, with `work` for the rest.
+pub fn build(dir: &Path, work: &Path, kernel: Kernel) -> anyhow::Result<()> {
+    let package = package::download(work, kernel)?;
+    let tree = work.join("tree");
     // Only unpacked: installing it would pull in the tools that make an initramfs.
     host::run(Command::new("dpkg-deb").arg("--extract").args([&package, &tree]))?;
     let modules = tree.join("lib/modules");
-    let release = only_name_in(&modules)?;
-    vmlinux::extract(&tree.join(format!("boot/vmlinuz-{release}")), &dir.join(VMLINUX))?;
+    let releases = names_in(&modules)?;
+    let [release] = releases.as_slice() else {
+        bail!("the package has not one kernel, but {releases:?}");
+    };
+    let image = tree.join(format!("boot/vmlinuz-{release}"));
+    vmlinux::extract(&image, &dir.join(VMLINUX), work)?;
 
-    remove_drivers(&modules.join(&release).join("kernel"))?;
+    remove_drivers(&modules.join(release).join("kernel"))?;
     let find = ["-name", "*.ko.xz", "-exec", "xz", "--decompress", "{}", "+"];
     host::run(Command::new("find").arg(&modules).args(find))?;
-    host::run(Command::new("depmod").arg("--basedir").arg(&tree).arg(&release))?;
-    fs::write(dir.join(INITRAMFS), initramfs(&tree, &release)?)?;
+    host::run(Command::new("depmod").arg("--basedir").arg(&tree).arg(release))?;
+    fs::write(dir.join(INITRAMFS), initramfs(&tree, release)?)?;
     let mut mke2fs = Command::new("mke2fs");
     mke2fs.args(["-q", "-t", "ext4", "-O", "^has_journal", "-d"]);
-    host::run(mke2fs.args([&modules, &dir.join(MODULES)]).arg("1G"))?; // the file is sparse
-    fs::remove_dir_all(tree)?;
-    Ok(fs::remove_file(package)?)
-}
-
-fn only_name_in(dir: &Path) -> anyhow::Result<String> {
-    let names = names_in(dir)?;
-    ensure!(names.len() == 1, "there is not one thing in {}: {names:?}", dir.display());
-    names.into_iter().next().context("nothing there")
+    host::run(mke2fs.args([&modules, &dir.join(MODULES)]).arg("1G")) // the file is sparse
 }
 
 fn names_in(dir: &Path) -> anyhow::Result<Vec<String>> {

@@ -20,9 +20,8 @@ const OPTIONS: [&str; 4] = [
     "Dir::State::status=/dev/null",
 ];
 
-/// Downloads into `dir`, and returns the file.
-pub fn download(dir: &Path, kernel: Kernel) -> anyhow::Result<PathBuf> {
-    let work = dir.join("download");
+/// Downloads into `work`, and returns the file.
+pub fn download(work: &Path, kernel: Kernel) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(work.join("lists/partial"))?;
     fs::create_dir_all(work.join("cache/archives/partial"))?;
     let sources = match kernel {
@@ -31,22 +30,18 @@ pub fn download(dir: &Path, kernel: Kernel) -> anyhow::Result<PathBuf> {
     };
     fs::write(work.join("sources.list"), sources.join("\n") + "\n")?;
 
-    host::run(command("apt-get", &work).arg("update"))?;
+    host::run(command("apt-get", work).arg("update"))?;
     let query = ["depends", "--important", METAPACKAGE];
-    let depends = host::stdout(command("apt-cache", &work).args(query))?;
+    let depends = host::stdout(command("apt-cache", work).args(query))?;
     let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
     let name = name.context("the package sources have no kernel")?;
-    host::run(command("apt-get", &work).args(["download", name]))?;
+    host::run(command("apt-get", work).args(["download", name]))?;
 
-    let file = fs::read_dir(&work)?
+    fs::read_dir(work)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get downloaded nothing")?;
-    let package = dir.join("linux.deb");
-    fs::rename(file, &package)?;
-    fs::remove_dir_all(work)?;
-    Ok(package)
+        .context("apt-get downloaded nothing")
 }
 
 /// A command of apt that works in `work`.

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-/// Writes the kernel within `image` to `target`.
+/// Writes the kernel within `image` to `target`, with `work` for the rest.
 ///
 /// The offsets are those of the kernel's Documentation/arch/x86/boot.rst.
-pub fn extract(image: &Path, target: &Path) -> anyhow::Result<()> {
+pub fn extract(image: &Path, target: &Path, work: &Path) -> anyhow::Result<()> {
     let bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     let payload = payload(&bytes).context("the kernel is not an x86 boot image")?;
     let program = match payload {
@@ -17,7 +17,7 @@ pub fn extract(image: &Path, target: &Path) -> anyhow::Result<()> {
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
         _ => bail!("the kernel is compressed in an unknown way"),
     };
-    let file = target.with_extension("compressed");
+    let file = work.join("vmlinux.compressed");
     fs::write(&file, payload)?;
     let status = Command::new(program)
         .args(["--decompress", "--stdout"])
@@ -27,7 +27,7 @@ pub fn extract(image: &Path, target: &Path) -> anyhow::Result<()> {
         .status()
         .with_context(|| format!("cannot run {program}"))?;
     ensure!(status.success(), "{program} failed with {status}");
-    Ok(fs::remove_file(file)?)
+    Ok(())
 }
 
 fn payload(image: &[u8]) -> Option<&[u8]> {
