@@ -1,5 +1,7 @@
 //! Bundles on a real file system.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails the test")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

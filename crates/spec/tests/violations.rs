@@ -1,5 +1,9 @@
 //! Every check of a configuration: a document that is wrong in one way, and where the problem is found.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails the test")]
+#![expect(clippy::expect_used, reason = "a helper of tests fails the test")]
+#![expect(clippy::panic, reason = "a helper of tests fails the test")]
+
 use coracle_spec::{Error, LoadedSpec, Violation, default_document};
 use serde_json::{Map, Value, json};
 

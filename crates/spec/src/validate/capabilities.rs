@@ -4,7 +4,7 @@
 use crate::json::{Map, Value};
 
 use super::report::{At, Fault, Report, shown_text};
-use super::schema::{Kind, Object, field, list};
+use super::schema::{Kind, Object, field, free_list, list};
 use super::text::any;
 
 pub(super) const CAPABILITIES: Kind = Kind::Object(&Object {
@@ -15,10 +15,10 @@ pub(super) const CAPABILITIES: Kind = Kind::Object(&Object {
         field("permitted", SET),
         field("ambient", SET),
     ],
-    rule: ambient,
+    rule: sets,
 });
 
-const SET: Kind = Kind::List(&Kind::Text(any), known);
+const SET: Kind = Kind::List(&Kind::Text(any), free_list);
 
 /// The capabilities of capabilities(7), in alphabetical order.
 const KNOWN: [&str; 41] = [
@@ -65,6 +65,15 @@ const KNOWN: [&str; 41] = [
     "CAP_WAKE_ALARM",
 ];
 
+fn sets(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
+    for (name, set) in sets.iter_mut() {
+        if let Value::Array(set) = set {
+            known(report, &at.key(name), set);
+        }
+    }
+    ambient(report, at, sets);
+}
+
 /// Takes out the names that no kernel knows: the specification asks for a warning, not an error. A name
 /// in another spelling is not known either; guessing which power was meant is not a runtime's business.
 fn known(report: &mut Report, at: &At<'_>, set: &mut Vec<Value<'_>>) {
@@ -77,7 +86,8 @@ fn known(report: &mut Report, at: &At<'_>, set: &mut Vec<Value<'_>>) {
         match KNOWN.binary_search(&name) {
             Ok(known) => !std::mem::replace(&mut seen[known], true),
             Err(_) => {
-                let fault = Fault::new(format!("{} is not a capability and is ignored", shown_text(name)));
+                let fault =
+                    Fault::new(format!("{} is not a capability and is ignored", shown_text(name)));
                 report.warn(&at, meant(fault, name));
                 false
             }
@@ -94,7 +104,7 @@ fn meant(fault: Fault, name: &str) -> Fault {
 }
 
 /// The kernel refuses to raise an ambient capability that is not inheritable and permitted.
-fn ambient(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
+fn ambient(report: &mut Report, at: &At<'_>, sets: &Map<'_>) {
     for (index, name) in list(sets, "ambient").iter().enumerate() {
         for set in ["inheritable", "permitted"] {
             if !list(sets, set).contains(name) {

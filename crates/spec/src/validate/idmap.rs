@@ -35,7 +35,7 @@ fn end(report: &mut Report, at: &At<'_>, mapping: &mut Map<'_>) {
     }
 }
 
-fn mappings(report: &mut Report, at: &At<'_>, mappings: &mut Vec<Value<'_>>) {
+fn mappings(report: &mut Report, at: &At<'_>, mappings: &[Value<'_>]) {
     if mappings.len() > LINES {
         let fault = Fault::new(format!("found {} mappings, expected at most 340", mappings.len()));
         report.error(at, fault.hint("join neighbouring ranges"));

@@ -21,7 +21,7 @@ const TYPES: &[&str] = &["pid", "network", "mount", "ipc", "uts", "user", "cgrou
 
 pub(super) const ADD_NETWORK: &str = "add {\"type\": \"network\"} to /linux/namespaces";
 
-fn types(report: &mut Report, at: &At<'_>, namespaces: &mut Vec<Value<'_>>) {
+fn types(report: &mut Report, at: &At<'_>, namespaces: &[Value<'_>]) {
     unique(report, at, namespaces, "type");
 }
 

@@ -98,7 +98,7 @@ fn ignored(report: &mut Report, at: &At<'_>, map: &Map<'_>, name: &str) {
     }
 }
 
-fn args(report: &mut Report, at: &At<'_>, args: &mut Vec<Value<'_>>) {
+fn args(report: &mut Report, at: &At<'_>, args: &[Value<'_>]) {
     match args.first() {
         None => {
             let fault = Fault::new("must not be empty");
@@ -122,6 +122,6 @@ fn rlimit(report: &mut Report, at: &At<'_>, limit: &mut Map<'_>) {
     }
 }
 
-fn rlimits(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value<'_>>) {
+fn rlimits(report: &mut Report, at: &At<'_>, limits: &[Value<'_>]) {
     unique(report, at, limits, "type");
 }

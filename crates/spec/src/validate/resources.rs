@@ -140,7 +140,7 @@ fn page_size(size: &str) -> Verdict {
     }
 }
 
-fn page_sizes(report: &mut Report, at: &At<'_>, limits: &mut Vec<Value<'_>>) {
+fn page_sizes(report: &mut Report, at: &At<'_>, limits: &[Value<'_>]) {
     unique(report, at, limits, "pageSize");
 }
 

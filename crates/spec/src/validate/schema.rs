@@ -16,7 +16,7 @@ pub(crate) type Verdict = Result<(), Fault>;
 /// may still be of the wrong type.
 pub(crate) type ObjectRule = fn(&mut Report, &At<'_>, &mut Map<'_>);
 /// Checks of a list that concern more than one item, as [`ObjectRule`].
-pub(crate) type ListRule = fn(&mut Report, &At<'_>, &mut Vec<Value<'_>>);
+pub(crate) type ListRule = fn(&mut Report, &At<'_>, &[Value<'_>]);
 
 /// What a value may be.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(crate) const ID: Kind = Kind::Int(0, u32::MAX as i128 - 1);
 /// The rule of an object whose members do not depend on each other.
 pub(crate) fn free_object(_: &mut Report, _: &At<'_>, _: &mut Map<'_>) {}
 /// The rule of a list whose items do not depend on each other.
-pub(crate) fn free_list(_: &mut Report, _: &At<'_>, _: &mut Vec<Value<'_>>) {}
+pub(crate) fn free_list(_: &mut Report, _: &At<'_>, _: &[Value<'_>]) {}
 
 impl Kind {
     /// Reports what is wrong with `value` and normalises it.

@@ -115,7 +115,7 @@ fn seccomp(report: &mut Report, at: &At<'_>, seccomp: &mut Map<'_>) {
     }
 }
 
-fn names(report: &mut Report, at: &At<'_>, names: &mut Vec<Value<'_>>) {
+fn names(report: &mut Report, at: &At<'_>, names: &[Value<'_>]) {
     if names.is_empty() {
         report.error(at, Fault::new("must not be empty").hint("list the system calls"));
     }
