@@ -1,11 +1,10 @@
 //! `/process/capabilities`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#linux-process>.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report, shown_text};
 use super::schema::{Kind, Object, field, free_list, list};
 use super::text::any;
+use crate::json::{Map, Value};
 
 pub(super) const CAPABILITIES: Kind = Kind::Object(&Object {
     fields: &[

@@ -1,10 +1,9 @@
 //! `/linux/devices` and `/linux/resources/devices`.
 
-use crate::json::Map;
-
 use super::report::{At, Fault, Report};
 use super::schema::{ID, Kind, Object, Verdict, field, free_object, required, text};
 use super::text::absolute;
+use crate::json::Map;
 
 /// Device numbers that the kernel can hold: 12 bits of major, 20 bits of minor (`MINORBITS`). mknod(2)
 /// drops higher bits without a word and so makes another device.

@@ -1,12 +1,11 @@
 //! The document as a whole: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md>.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report};
 use super::schema::{Field, Kind, Object, field, free_list, free_object, object, required};
 use super::text::{any, host_name, not_empty};
 use super::{hooks, idmap, linux, mounts, namespaces, process};
 use crate::OCI_VERSION;
+use crate::json::{Map, Value};
 
 static DOCUMENT: Kind = Kind::Object(&Object {
     fields: &[

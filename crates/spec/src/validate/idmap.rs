@@ -2,11 +2,10 @@
 //!
 //! See user_namespaces(7), "User and group ID mappings".
 
-use crate::json::{Map, Value};
-
 use super::namespaces;
 use super::report::{At, Fault, Report};
 use super::schema::{ID, Kind, Object, int, list, object, required, text};
+use crate::json::{Map, Value};
 
 /// Lines that the kernel takes in one map (`UID_GID_MAP_MAX_EXTENTS`).
 const LINES: usize = 340;

@@ -1,11 +1,10 @@
 //! `/linux`: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md>.
 
-use crate::json::Map;
-
 use super::report::{At, Fault, Report};
 use super::schema::{I64, Kind, Object, field, free_list, free_object, list, object, required};
 use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
 use super::{devices, idmap, namespaces, resources, seccomp, sysctl};
+use crate::json::Map;
 
 pub(super) const LINUX: Kind = Kind::Object(&Object {
     fields: &[

@@ -2,12 +2,11 @@
 
 use std::path::{Component, Path};
 
-use crate::json::{Map, Value};
-
 use super::idmap;
 use super::report::{At, Fault, Report, shown_text};
 use super::schema::{Kind, Object, field, free_list, list, required, text};
 use super::text::{any, not_empty};
+use crate::json::{Map, Value};
 
 pub(super) static MOUNT: Kind = Kind::Object(&Object {
     fields: &[

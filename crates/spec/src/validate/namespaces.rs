@@ -1,11 +1,10 @@
 //! `/linux/namespaces`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#namespaces>.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Report};
 use super::schema::{Kind, Object, field, free_object, list, required, text, unique};
 use super::text::absolute;
+use crate::json::{Map, Value};
 
 pub(super) const NAMESPACES: Kind = Kind::List(&NAMESPACE, types);
 

@@ -1,13 +1,12 @@
 //! `/process`: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#process>.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report};
 use super::schema::{
     ID, Kind, Object, U16, U64, field, free_list, free_object, int, required, unique,
 };
 use super::text::{absolute, any, not_empty, one_line, variable};
 use super::{capabilities, scheduling};
+use crate::json::{Map, Value};
 
 pub(super) const PROCESS: Kind = Kind::Object(&Object {
     fields: &[

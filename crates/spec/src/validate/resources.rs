@@ -1,8 +1,6 @@
 //! `/linux/resources`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#control-groups>.
 
-use crate::json::{Map, Value};
-
 use super::devices;
 use super::report::{At, Fault, Report};
 use super::schema::{
@@ -10,6 +8,7 @@ use super::schema::{
     required, unique,
 };
 use super::text::{interface, not_empty, one_line};
+use crate::json::{Map, Value};
 
 pub(super) const RESOURCES: Kind = Kind::Object(&Object {
     fields: &[

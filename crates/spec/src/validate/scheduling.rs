@@ -1,12 +1,11 @@
 //! `/process/{scheduler,ioPriority,execCPUAffinity}`.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report};
 use super::schema::{
     Kind, Object, U64, field, free_list, free_object, int, required, text as text_of,
 };
 use super::text::any;
+use crate::json::{Map, Value};
 
 pub(super) const SCHEDULER: Kind = Kind::Object(&Object {
     fields: &[

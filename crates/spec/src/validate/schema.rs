@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report, shown_text};
+use crate::json::{Map, Value};
 
 /// What a text rule says of a text.
 pub(crate) type Verdict = Result<(), Fault>;

@@ -1,13 +1,12 @@
 //! `/linux/seccomp`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#seccomp>.
 
-use crate::json::{Map, Value};
-
 use super::report::{At, Fault, Report};
 use super::schema::{
     Kind, Object, U32, U64, field, free_list, free_object, int, list, required, text,
 };
 use super::text::{absolute, any, not_empty};
+use crate::json::{Map, Value};
 
 pub(super) const SECCOMP: Kind = Kind::Object(&Object {
     fields: &[

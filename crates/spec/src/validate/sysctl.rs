@@ -1,10 +1,9 @@
 //! `/linux/sysctl`: only what the container's own namespaces hold may be set.
 
-use crate::json::Map;
-
 use super::namespaces;
 use super::report::{At, Fault, Report};
 use super::schema::object;
+use crate::json::Map;
 
 /// What an IPC namespace holds, beside `fs/mqueue` (ipc_namespaces(7)).
 const IPC: [&str; 8] = [
