@@ -20,7 +20,7 @@ pub fn codename() -> anyhow::Result<String> {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |key| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let codename = value("VERSION_CODENAME").filter(|_| value("ID") == Some("debian"));
-    Ok(codename.context("this is not Debian")?.to_owned())
+    Ok(codename.context("this is not Debian, whose packages are needed")?.to_owned())
 }
 
 /// Whether the machine can install from [`BACKPORTS`].

@@ -4,7 +4,10 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail};
 
-/// Runs a command that is silent unless it fails: the error then holds its output.
+/// How much of a failed command's output is shown: the reason is at the end.
+const SHOWN_LINES: usize = 30;
+
+/// Runs a command that is silent unless it fails: the error then holds its last output.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     output(command).map(drop)
 }
@@ -22,7 +25,9 @@ pub fn output(command: &mut Command) -> anyhow::Result<Output> {
     if !output.status.success() {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        bail!("{name} failed with {}:\n{}", output.status, text.trim());
+        let lines: Vec<_> = text.trim().lines().collect();
+        let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+        bail!("{name} failed with {}:\n{shown}", output.status);
     }
     Ok(output)
 }

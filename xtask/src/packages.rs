@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::{apt, host};
 
@@ -38,7 +38,8 @@ pub fn ensure(names: &[&str]) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let script = install_script(&missing)?;
+    let script = install_script(&missing)
+        .with_context(|| format!("cannot install {}", missing.join(", ")))?;
     if !rustix::process::geteuid().is_root() {
         bail!("packages are missing; to install them, run as root:\n\n{script}");
     }
@@ -54,7 +55,7 @@ pub fn missing<'a>(names: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
         .stderr(Stdio::null()) // complains of packages it does not know
         .output();
     let Ok(output) = output else {
-        bail!("this is not Debian: install what its packages {} have", names.join(", "));
+        bail!("there is no dpkg-query: only Debian has the packages {}", names.join(", "));
     };
     let text = String::from_utf8(output.stdout)?;
     let installed: BTreeMap<_, _> = text.lines().filter_map(installed).collect();

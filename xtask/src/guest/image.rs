@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use rustix::fs::{FlockOperation, flock};
 
 use super::options::Kernel;
@@ -34,8 +34,15 @@ impl Image {
         if image.is_built() && packages::missing(packages::GUEST)?.is_empty() {
             return Ok(image);
         }
-        let _lock = lock(&cache)?;
+        let is_root = rustix::process::geteuid().is_root();
+        let _lock = is_root.then(|| lock(&cache)).transpose()?;
         packages::ensure(packages::GUEST)?;
+        ensure!(
+            is_root || image.is_built(),
+            "{} lacks the guest's image, which only root can build: run this as root, or set \
+             XDG_CACHE_HOME to where root has built it",
+            cache.display()
+        );
         image.build_missing(kernel)?;
         Ok(image)
     }
