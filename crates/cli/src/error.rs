@@ -8,7 +8,7 @@ use crate::exit_code;
 use crate::log::Log;
 
 /// What a command returns.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Why a command failed: one line, from the general to the particular.
 #[derive(Debug)]
