@@ -1,4 +1,4 @@
-//! What a cgroup costs on the way to a container: medians in µs, step by step.
+//! What a cgroup costs on the way to a container, step by step, in µs.
 //!
 //! `cargo run --release -p coracle-cgroup --example cost` as root. With a number, so many rounds.
 
@@ -30,19 +30,21 @@ fn main() -> coracle_cgroup::Result<()> {
             times[step].push(time);
         }
     }
-    let mut total = Duration::ZERO;
+    println!("{:<12} {:>8} {:>8} {:>8}", "", "least", "median", "p90");
+    let mut total = [Duration::ZERO; 3];
     for (name, mut times) in STEPS.into_iter().zip(times) {
         times.sort_unstable();
-        let (median, p90) = (times[rounds / 2], times[rounds * 9 / 10]);
-        println!("{name:<12} {:>8.1}   p90 {:>8.1}", micros(median), micros(p90));
-        total += median;
+        let row = [times[0], times[rounds / 2], times[rounds * 9 / 10]];
+        print(name, row);
+        total = std::array::from_fn(|column| total[column] + row[column]);
     }
-    println!("{:<12} {:>8.1}", "total", micros(total));
+    print("total", total);
     Ok(())
 }
 
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
+fn print(name: &str, row: [Duration; 3]) {
+    let [least, median, p90] = row.map(|time| time.as_secs_f64() * 1e6);
+    println!("{name:<12} {least:>8.1} {median:>8.1} {p90:>8.1}");
 }
 
 fn limits() -> [Resources; 4] {

@@ -196,17 +196,24 @@ impl Cgroup {
 
 /// The processes in one directory.
 fn pids_in(dir: &Dir) -> Result<BTreeSet<u32>> {
-    let mut pids = BTreeSet::new();
-    let read = read_pids(dir.fd()?, &mut pids);
-    read.map_err(|errno| procs_error(dir, errno))?;
-    Ok(pids)
+    pids_by(dir, |fd, pids| read_pids(fd, pids))
 }
 
 /// The processes in one directory and those below it.
 pub(crate) fn pids_below(dir: &Dir) -> Result<BTreeSet<u32>> {
+    pids_by(dir, |fd, pids| walk(fd, |fd| read_pids(fd, pids), |_, _| Ok(())))
+}
+
+fn pids_by(
+    dir: &Dir,
+    read: impl FnOnce(BorrowedFd<'_>, &mut BTreeSet<u32>) -> rustix::io::Result<()>,
+) -> Result<BTreeSet<u32>> {
     let mut pids = BTreeSet::new();
-    walk(dir.fd()?, |fd| read_pids(fd, &mut pids), |_, _| Ok(()))
-        .map_err(|errno| procs_error(dir, errno))?;
+    read(dir.fd()?, &mut pids).map_err(|errno| procs_error(dir, errno))?;
+    // A directory that was removed after it was opened looks empty.
+    if pids.is_empty() && !dir.is_cgroup() {
+        return Err(dir.gone());
+    }
     Ok(pids)
 }
 

@@ -126,8 +126,7 @@ impl Dir {
         let path = self.path.join(file);
         let source = SyscallError::new("openat", path.to_string_lossy(), errno);
         match errno {
-            // Every cgroup has this file, so without it the directory is an empty shell.
-            Errno::NOENT if file == "cgroup.procs" || !self.has("cgroup.procs") => self.gone(),
+            Errno::NOENT if !self.is_cgroup() => self.gone(),
             Errno::NOENT => self.missing(file),
             _ if flags.contains(OFlags::WRONLY) => Error::refused(source, file),
             _ => Error::read(source),
@@ -147,7 +146,7 @@ impl Dir {
 
     fn write_error(&self, file: &str, value: &str, errno: Errno) -> Error {
         // Some files say so of a device that is not there.
-        if errno == Errno::NODEV && !self.has("cgroup.procs") {
+        if errno == Errno::NODEV && !self.is_cgroup() {
             return self.gone();
         }
         let path = self.path.join(file);
@@ -163,9 +162,11 @@ impl Dir {
         }
     }
 
-    fn has(&self, file: &str) -> bool {
+    /// Whether it has the file that every cgroup has: one that was removed is an empty shell.
+    pub(crate) fn is_cgroup(&self) -> bool {
         self.fd().is_ok_and(|fd| {
-            rustix::fs::accessat(fd, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+            let access = rustix::fs::Access::EXISTS;
+            rustix::fs::accessat(fd, "cgroup.procs", access, AtFlags::empty()).is_ok()
         })
     }
 }

@@ -167,7 +167,7 @@ fn hint(errno: Errno, file: &str) -> &'static str {
         (Errno::PERM | Errno::ACCESS | Errno::ROFS, _) => {
             "; run as root, or have this cgroup delegated to you"
         }
-        (Errno::BUSY, "cgroup.subtree_control") => {
+        (Errno::BUSY | Errno::OPNOTSUPP, "cgroup.subtree_control") => {
             "; the cgroup has processes of its own: move them to a sub-cgroup, \
              or choose a path below an empty one"
         }

@@ -32,30 +32,30 @@ impl Cgroup {
     /// process is in the cgroup, it dies too.
     pub fn kill(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
-        let mut killed = self.kill_at_once()?;
-        if let (true, [], Some(dir)) = (killed, self.legacy.as_slice(), &self.unified) {
-            return match events::wait(dir, deadline, |events| !events.populated) {
-                Ok(false) => self.timeout("kill", timeout),
-                Err(Error::Gone { .. }) => Ok(()),
-                result => result.map(drop),
-            };
-        }
-        loop {
-            // The first time, all of them are dying already.
-            if !killed {
+        let dying = self.kill_at_once()?;
+        let killed = match (dying, self.legacy.as_slice(), &self.unified) {
+            (true, [], Some(dir)) => wait_until_empty(dir, deadline)?,
+            _ => self.kill_one_by_one(dying, deadline)?,
+        };
+        if killed { Ok(()) } else { self.timeout("kill", timeout) }
+    }
+
+    /// Kills in rounds; whether all were dead before the deadline. If they are `dying` already,
+    /// the first round need not stop them from forking.
+    fn kill_one_by_one(&self, mut dying: bool, deadline: Instant) -> Result<bool> {
+        while !self.all_pids()?.is_empty() {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            if !dying {
                 self.stop_forks()?;
             }
-            killed = false;
-            let dying = self.signal_all()?;
+            dying = false;
+            let signalled = self.signal_all();
             self.thaw_all()?;
-            if dying.is_empty() && self.all_pids()?.is_empty() {
-                return Ok(());
-            }
-            wait_for_exits(&dying, deadline.min(Instant::now() + ROUND))?;
-            if Instant::now() >= deadline {
-                return self.timeout("kill", timeout);
-            }
+            wait_for_exits(&signalled?, deadline.min(Instant::now() + ROUND))?;
         }
+        Ok(true)
     }
 
     /// Whether the kernel killed all processes of the v2 cgroup, forks under way included.
@@ -63,7 +63,10 @@ impl Cgroup {
         let Some(dir) = &self.unified else { return Ok(false) };
         match dir.write("cgroup.kill", "1") {
             Ok(()) | Err(Error::Gone { .. }) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
+            // An old kernel, or a threaded cgroup.
+            Err(error) if error.is_missing() || error.errno() == Some(Errno::OPNOTSUPP) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -98,6 +101,13 @@ impl Cgroup {
             write_below(dir, "cgroup.freeze", "0")?;
         }
         Ok(())
+    }
+}
+
+fn wait_until_empty(dir: &Dir, deadline: Instant) -> Result<bool> {
+    match events::wait(dir, deadline, |events| !events.populated) {
+        Err(Error::Gone { .. }) => Ok(true),
+        result => result,
     }
 }
 
@@ -159,4 +169,37 @@ fn write_below(dir: &Dir, file: &str, value: &str) -> Result<()> {
         let args = format!("{}/**/{file}, {value:?}", dir.path().display());
         Error::refused(SyscallError::new("write", args, errno), file)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::{CgroupPath, CgroupRoot, Permissions};
+
+    /// What an old kernel needs, on this one.
+    #[test]
+    fn kills_forks_without_the_help_of_the_kernel() {
+        let Ok(root) = CgroupRoot::discover() else { return eprintln!("SKIPPED: no cgroups") };
+        let path = CgroupPath::new(format!("/coracle-kill-{}", std::process::id())).unwrap();
+        let cgroup = match Cgroup::create(&root, &path, Permissions::Required) {
+            Ok(cgroup) => cgroup,
+            Err(error) => return eprintln!("SKIPPED: {error}"),
+        };
+        let limit = crate::Resources { pids: Some(100), ..crate::Resources::default() };
+        cgroup.set(&limit, Permissions::Required).unwrap();
+        for _ in 0..10 {
+            let script = "sleep 0.1; while :; do (sleep 1000 & (sleep 1000; :) &) & done";
+            let mut shell = Command::new("sh");
+            let mut child = shell.args(["-c", script]).stderr(Stdio::null()).spawn().unwrap();
+            cgroup.add(child.id()).unwrap();
+            std::thread::sleep(Duration::from_millis(150));
+            assert!(
+                cgroup.kill_one_by_one(false, Instant::now() + Duration::from_secs(10)).unwrap()
+            );
+            child.wait().unwrap();
+        }
+        cgroup.remove(Duration::from_secs(5)).unwrap();
+    }
 }

@@ -153,7 +153,10 @@ impl Setter<'_> {
     fn settle(&mut self, controller: &str, result: Result<()>) -> Result<()> {
         let Err(mut error) = result else { return Ok(()) };
         if let Error::MissingController { reason, .. } = &mut error
-            && let Some(skipped) = self.cgroup.skipped.iter().find(|s| s.controller == controller)
+            && let Some(skipped) =
+                self.cgroup.skipped.iter().find(|skipped| {
+                    skipped.controller == controller || skipped.controller.is_empty()
+                })
         {
             *reason = format!("is not available: {}", skipped.reason);
         }

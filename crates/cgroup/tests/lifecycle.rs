@@ -244,6 +244,97 @@ fn a_tree_deeper_than_any_path_is_removed() {
 }
 
 #[test]
+fn a_parent_with_processes_gives_no_controllers() {
+    let Some(root) = host().filter(|root| root.mode() == Mode::Unified) else {
+        return eprintln!("SKIPPED: needs cgroup v2 alone");
+    };
+    let mut parent = Scratch::new(&root, "parent");
+    parent.spawn("exec sleep 1000");
+    let path = CgroupPath::new(format!("{}/child", scratch_name(&parent, &root))).unwrap();
+    let child = Cgroup::create(&root, &path, Permissions::Required).unwrap();
+    let skipped = child.skipped();
+    assert!(skipped.iter().any(|skipped| skipped.controller == "memory"), "{skipped:?}");
+    let memory = coracle_cgroup::Memory { limit: Some(1 << 28), ..Default::default() };
+    let limit = Resources { memory, ..Resources::default() };
+    let error = child.set(&limit, Permissions::Required).unwrap_err().to_string();
+    let named = "cannot set memory.max: controller memory is not available: ";
+    assert!(error.starts_with(named), "{error}");
+    assert!(error.contains("move them to a sub-cgroup"), "{error}");
+    assert_eq!(child.set(&limit, Permissions::BestEffort).unwrap().len(), 1);
+
+    // What it can give are the controllers of threaded cgroups, which the new one then is.
+    let kind = std::fs::read_to_string(child.paths()[""].join("cgroup.type")).unwrap();
+    assert_eq!(kind.trim(), "threaded");
+    let limit = Resources { pids: Some(5), ..Resources::default() };
+    child.set(&limit, Permissions::Required).unwrap();
+    let mut child = Scratch::of(child);
+    child.spawn("exec sleep 1000");
+    child.finish();
+
+    // As soon as they are gone it does, and a controller can be lost again.
+    parent.cgroup.kill(LONG).unwrap();
+    parent.reap();
+    let child = Cgroup::create(&root, &path, Permissions::Required).unwrap();
+    assert!(child.skipped().is_empty());
+    child.set(&limit, Permissions::Required).unwrap();
+    std::fs::write(parent.directories()[0].join("cgroup.subtree_control"), "-pids").unwrap();
+    let error = child.set(&limit, Permissions::Required).unwrap_err();
+    assert!(matches!(error, Error::MissingController { .. }), "{error}");
+    assert_eq!(child.stats().unwrap().pids, None);
+    parent.finish();
+}
+
+#[test]
+fn a_mount_over_the_others_hides_them() {
+    let Some(root) = host().filter(|root| root.mode() == Mode::Hybrid) else {
+        return eprintln!("SKIPPED: needs v1 and v2");
+    };
+    let program = std::env::current_exe().unwrap();
+    let script = format!(
+        "mount -t cgroup2 none /sys/fs/cgroup && exec {} --exact sees_v2_alone --ignored",
+        program.display()
+    );
+    let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{root:?}: {output:?}");
+}
+
+#[test]
+#[ignore = "run by a_mount_over_the_others_hides_them"]
+fn sees_v2_alone() {
+    if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let root = CgroupRoot::discover().unwrap();
+        assert_eq!(root.mode(), Mode::Unified);
+        assert_eq!(root.hierarchies()[0].mount_point().to_str(), Some("/sys/fs/cgroup"));
+    }
+}
+
+/// Run as a user to whom a cgroup was delegated, this needs no root at all.
+#[test]
+fn a_user_limits_what_was_delegated() {
+    if rustix::process::geteuid().is_root() {
+        return eprintln!("SKIPPED: needs to run as a user with a delegated cgroup");
+    }
+    let root = CgroupRoot::discover().unwrap();
+    let path = CgroupPath::new(format!("coracle-user-{}", std::process::id())).unwrap();
+    let cgroup = match Cgroup::create(&root, &path, Permissions::Required) {
+        Ok(cgroup) => cgroup,
+        Err(error) => return eprintln!("SKIPPED: {error}"),
+    };
+    eprintln!("{:?}, skipped {:?}", cgroup.paths(), cgroup.skipped());
+    let mut scratch = Scratch::of(cgroup);
+    let limit = Resources { pids: Some(5), ..Resources::default() };
+    scratch.cgroup.set(&limit, Permissions::Required).unwrap();
+    assert_eq!(scratch.read("pids", "pids.max", "pids.max"), "5");
+    let devices = vec![coracle_cgroup::DeviceRule::DENY_ALL];
+    let devices = Resources { devices, ..Resources::default() };
+    let error = scratch.cgroup.set(&devices, Permissions::Required).unwrap_err();
+    assert!(error.is_permission(), "{error}");
+    assert_eq!(scratch.cgroup.set(&devices, Permissions::BestEffort).unwrap().len(), 1);
+    scratch.spawn("exec sleep 1000");
+    scratch.finish();
+}
+
+#[test]
 fn what_somebody_removed_is_gone() {
     let Some(root) = host() else { return };
     let scratch = Scratch::new(&root, "gone");

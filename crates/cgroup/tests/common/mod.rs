@@ -96,7 +96,8 @@ impl Scratch {
     /// Reads a file of whichever version this host has.
     pub fn read(&self, controller: &str, v1: &str, v2: &str) -> String {
         let paths = self.cgroup.paths();
-        let file = paths.get(controller).map(|directory| directory.join(v1));
+        let v1_directory = paths.get(controller).filter(|_| !controller.is_empty());
+        let file = v1_directory.map(|directory| directory.join(v1));
         let file = file.unwrap_or_else(|| paths[""].join(v2));
         std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}")).trim().to_owned()
     }
