@@ -4,6 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod build;
+mod check;
+mod demo;
 mod graph;
 mod guest;
 mod host;
@@ -11,6 +14,7 @@ mod lines;
 mod packages;
 mod setup;
 mod tables;
+mod test;
 mod workspace;
 
 use std::ffi::OsStr;
@@ -30,8 +34,16 @@ struct Command {
     run: fn(lexopt::Parser) -> anyhow::Result<ExitCode>,
 }
 
-const COMMANDS: &[Command] =
-    &[graph::COMMAND, guest::COMMAND, lines::COMMAND, setup::COMMAND, tables::COMMAND];
+const COMMANDS: &[Command] = &[
+    check::COMMAND,
+    demo::COMMAND,
+    graph::COMMAND,
+    guest::COMMAND,
+    lines::COMMAND,
+    setup::COMMAND,
+    tables::COMMAND,
+    test::COMMAND,
+];
 
 fn main() -> ExitCode {
     match dispatch(lexopt::Parser::from_env()) {

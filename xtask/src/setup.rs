@@ -38,7 +38,8 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn add_rust_target() -> anyhow::Result<()> {
+/// Adds the Rust target for static binaries.
+pub fn add_rust_target() -> anyhow::Result<()> {
     let target = format!("{}-unknown-linux-musl", env::consts::ARCH);
     let print = ["--print", "target-libdir", "--target", &target];
     let libraries = host::stdout(process::Command::new("rustc").args(print))?;

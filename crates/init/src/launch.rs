@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
-use coracle_mount::DetachedMount;
 use coracle_ns::idmap::write_maps;
 use coracle_ns::{NamespaceKind, join_all, unshare};
 use coracle_process::{Channel, CloneArgs, Forked, SingleThreaded, fork};
@@ -17,7 +16,7 @@ use rustix::thread::UnshareFlags;
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::{BindSource, MountKind, Plan};
-use crate::setup::{self, Sources};
+use crate::setup::{self, Source, Sources};
 use crate::wire::{self, Descriptors, ToHost};
 
 /// What the launcher has at hand.
@@ -128,15 +127,15 @@ impl Launcher {
     /// Opens what is bind-mounted from the host, which the container's user may not be able to reach.
     fn open_sources(&self) -> Result<Sources, InitError> {
         let mounts = &self.plan.mounts;
-        let root = DetachedMount::copy_of_path(&mounts.root, true).step("opening /root/path")?;
+        let root = Source::open(&mounts.root, true).step("opening /root/path")?;
         let mut binds = Vec::new();
         for step in &mounts.steps {
             let opened = match &step.kind {
                 MountKind::Bind { source: BindSource::Host(path), recursive } => {
-                    vec![DetachedMount::copy_of_path(path, *recursive)]
+                    vec![Source::open(path, *recursive)]
                 }
                 MountKind::Cgroup { copies, .. } => {
-                    copies.iter().map(|path| DetachedMount::copy_of_path(path, true)).collect()
+                    copies.iter().map(|path| Source::open(path, true)).collect()
                 }
                 _ => Vec::new(),
             };

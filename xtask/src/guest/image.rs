@@ -3,16 +3,21 @@
 use std::env;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail};
 use rustix::fs::{FlockOperation, flock};
 
 use super::options::Kernel;
 use super::{linux, rootfs};
 use crate::packages;
+
+/// What the names of unfinished builds begin with.
+const WORK: &str = "work-";
 
 /// The built files.
 pub struct Image {
@@ -34,15 +39,17 @@ impl Image {
         if image.is_built() && packages::missing(packages::GUEST)?.is_empty() {
             return Ok(image);
         }
-        let is_root = rustix::process::geteuid().is_root();
-        let _lock = is_root.then(|| lock(&cache)).transpose()?;
+        if !rustix::process::geteuid().is_root() {
+            packages::ensure(packages::GUEST)?;
+            bail!(
+                "{} lacks the guest's image, which only root can build: run this as root, or set \
+                 XDG_CACHE_HOME to where root has built it",
+                cache.display()
+            );
+        }
+        let _lock = lock(&cache)?;
         packages::ensure(packages::GUEST)?;
-        ensure!(
-            is_root || image.is_built(),
-            "{} lacks the guest's image, which only root can build: run this as root, or set \
-             XDG_CACHE_HOME to where root has built it",
-            cache.display()
-        );
+        remove_interrupted(&cache)?;
         image.build_missing(kernel)?;
         Ok(image)
     }
@@ -72,34 +79,36 @@ fn lock(cache: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Removes what killed builders left.
+fn remove_interrupted(cache: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(WORK.as_bytes()) {
+            fs::remove_dir_all(entry.path()).context("cannot remove an interrupted build")?;
+        }
+    }
+    Ok(())
+}
+
 /// Builds a directory of the cache, unless it is there; it appears when it is complete.
 ///
-/// `fill` gets the directory and one beside it that is removed in the end.
+/// `fill` gets the directory and one for its work.
 fn build(path: &Path, fill: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     if path.exists() {
         return Ok(());
     }
     let started = Instant::now();
     eprintln!("xtask: building {}, once", path.display());
-    let (partial, work) = (with_suffix(path, ".partial"), with_suffix(path, ".work"));
-    for dir in [&partial, &work] {
-        if dir.exists() {
-            fs::remove_dir_all(dir).context("cannot remove an interrupted build")?;
-        }
-        fs::create_dir(dir)?;
-    }
-    fill(&partial, &work).with_context(|| format!("cannot build {}", path.display()))?;
+    let name = path.file_name().unwrap_or_default().display();
+    // Named after this process: what a killed one had started may still write.
+    let work = path.with_file_name(format!("{WORK}{}-{name}", process::id()));
+    let done = work.join("done");
+    fs::create_dir_all(&done)?;
+    fill(&done, &work).with_context(|| format!("cannot build {}", path.display()))?;
+    fs::rename(done, path)?;
     fs::remove_dir_all(work)?;
-    fs::rename(&partial, path)?;
     eprintln!("xtask: built {} in {:.0?}", path.display(), started.elapsed());
     Ok(())
-}
-
-/// Not an extension: a version number in the name would be taken for one.
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }
 
 fn cache_directory() -> anyhow::Result<PathBuf> {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use coracle_mount::{Attributes, CgroupMount, DetachedMount, MountFlags, Rootfs};
+use coracle_mount::{Attributes, CgroupMount, MountFlags, Rootfs};
 use coracle_process::Pty;
 
-use super::{Setup, Sources};
+use super::{Setup, Source, Sources};
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::{BindSource, MountKind, MountStep};
@@ -14,8 +14,8 @@ impl Setup<'_> {
     /// Builds the root and makes it ours; returns the terminal, if there is to be one.
     pub(super) fn build_root(&self, sources: Sources) -> Result<Option<Pty>, InitError> {
         let mounts = &self.plan.mounts;
-        let root =
-            Rootfs::mount(sources.root, mounts.outside).step("mounting the root file system")?;
+        let tree = sources.root.into_mount().step("opening /root/path")?;
+        let root = Rootfs::mount(tree, mounts.outside).step("mounting the root file system")?;
         for (step, opened) in mounts.steps.iter().zip(sources.binds) {
             let name = || format!("mounting {} ({})", step.path.display(), step.name);
             mount(&root, step, opened).map_err(|error| InitError::new(name(), &error))?;
@@ -76,9 +76,9 @@ impl Setup<'_> {
     }
 }
 
-fn mount(root: &Rootfs, step: &MountStep, opened: Vec<DetachedMount>) -> coracle_mount::Result<()> {
+fn mount(root: &Rootfs, step: &MountStep, opened: Vec<Source>) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
-    let mut opened = opened.into_iter();
+    let mut opened = opened.into_iter().map(Source::into_mount);
     match kind {
         MountKind::Filesystem(filesystem) => {
             root.mount_filesystem(path, filesystem, attributes).map(drop)
@@ -88,13 +88,15 @@ fn mount(root: &Rootfs, step: &MountStep, opened: Vec<DetachedMount>) -> coracle
             root.bind(path, tree, attributes).map(drop)
         }
         MountKind::Bind { source: BindSource::Host(_), .. } => {
-            opened.try_for_each(|tree| root.bind(path, tree, attributes).map(drop))
+            opened.try_for_each(|tree| root.bind(path, tree?, attributes).map(drop))
         }
         MountKind::Cgroup { mount: CgroupMount::Unified, .. } => {
-            root.mount_cgroup_unified(path, attributes, opened.next()).map(drop)
+            root.mount_cgroup_unified(path, attributes, opened.next().transpose()?).map(drop)
         }
         MountKind::Cgroup { mount: CgroupMount::Legacy { entries, links }, .. } => {
-            let entries = entries.iter().map(|entry| (entry, opened.next()));
+            let opened = opened.collect::<Result<Vec<_>, _>>()?;
+            let copies = opened.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+            let entries = entries.iter().zip(copies);
             root.mount_cgroup_legacy(path, attributes, entries, links)
         }
     }

@@ -1,0 +1,117 @@
+//! `cargo xtask test`: every test, here and in the guest.
+
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+
+use anyhow::{Context, bail};
+use lexopt::Arg;
+
+use crate::{Command, build, packages, setup, workspace};
+
+pub const COMMAND: Command = Command {
+    name: "test",
+    about: "Runs every test, here and in the guest.",
+    help: "
+usage: cargo xtask test [--no-guest] [--no-host]
+
+Installs what is needed and builds the command; then runs the tests of the crates and the suite that
+drives the command, here as root and in an emulated machine with cgroup v2, there as root and as an
+ordinary user. More skipped tests than expected are a failure.
+
+  --no-guest   only here
+  --no-host    only in the guest
+",
+    run,
+};
+
+/// How many tests of the suite may be skipped here, and in the guest as root and as a user, for lack of
+/// what they need. A test that is skipped says why.
+const SKIPPED_HERE: usize = 8;
+const SKIPPED_IN_GUEST: usize = 8;
+const SKIPPED_AS_USER: usize = 200;
+
+/// The emulated machine is about ten times slower.
+const GUEST_SLOWNESS: &str = "CORACLE_TEST_SLOW=10";
+
+fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
+    let (mut here, mut guest) = (true, true);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("no-guest") => guest = false,
+            Arg::Long("no-host") => here = false,
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    setup::add_rust_target()?;
+    packages::ensure(packages::TESTS)?;
+    let coracle = build::coracle()?;
+    if here {
+        run_here(&coracle)?;
+    }
+    if guest {
+        packages::ensure(packages::GUEST)?;
+        run_in_guest(&coracle)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_here(coracle: &Path) -> anyhow::Result<()> {
+    let mut crates = process::Command::new("cargo");
+    crates.args(["test", "--quiet", "--workspace", "--exclude", "coracle-tests"]);
+    crates.args(["--features", "coracle-seccomp/libseccomp"]);
+    finish("the tests of the crates", crates.current_dir(workspace::root()))?;
+    let suite = suite()?;
+    for program in suite {
+        let mut command = process::Command::new(&program);
+        command.env("CORACLE_BIN", coracle).current_dir(workspace::root());
+        command.env("CORACLE_TEST_MAX_SKIPPED", SKIPPED_HERE.to_string());
+        finish("the suite", &mut command)?;
+    }
+    Ok(())
+}
+
+/// The programs of the suite that drives the command.
+fn suite() -> anyhow::Result<Vec<PathBuf>> {
+    let programs = build::tests(&["--package", "coracle-tests"])?;
+    if programs.is_empty() {
+        bail!("the suite was not built");
+    }
+    Ok(programs)
+}
+
+fn run_in_guest(coracle: &Path) -> anyhow::Result<()> {
+    let bin = format!("CORACLE_BIN={}", coracle.display());
+    let cgroup = build::tests(&["--package", "coracle-cgroup", "--tests"])?;
+    for program in cgroup {
+        guest(&[], &[&bin], &program)?;
+    }
+    for program in suite()? {
+        let skipped = format!("CORACLE_TEST_MAX_SKIPPED={SKIPPED_IN_GUEST}");
+        guest(&[], &[&bin, &skipped], &program)?;
+        let skipped = format!("CORACLE_TEST_MAX_SKIPPED={SKIPPED_AS_USER}");
+        guest(&["--user"], &[&bin, &skipped], &program)?;
+    }
+    Ok(())
+}
+
+/// Boots a guest, runs the program in it and expects success.
+fn guest(flags: &[&str], env: &[&str], program: &Path) -> anyhow::Result<()> {
+    let xtask = std::env::current_exe().context("where xtask is")?;
+    let mut command = process::Command::new(xtask);
+    command.arg("guest").args(flags).args(["--timeout", "1500"]);
+    for variable in env.iter().chain(&[GUEST_SLOWNESS]) {
+        command.args(["--env", variable]);
+    }
+    command.arg("--").arg(program).current_dir(workspace::root());
+    finish(&format!("{} in the guest {}", program.display(), flags.join(" ")), &mut command)
+}
+
+/// Runs a command whose output is for the user, to its successful end.
+fn finish(what: &str, command: &mut process::Command) -> anyhow::Result<()> {
+    eprintln!("xtask: {what}");
+    let status = command.status().with_context(|| format!("cannot run {what}"))?;
+    if !status.success() {
+        bail!("{what} failed with {status}");
+    }
+    Ok(())
+}
