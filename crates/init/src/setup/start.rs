@@ -1,11 +1,11 @@
 //! Waiting for the start, and the execution of the command.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use coracle_process::Program;
 use coracle_sys::{fd, signal};
-use rustix::fs::OFlags;
-use rustix::io::{fcntl_dupfd_cloexec, write};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, write};
 
 use super::Setup;
 use super::confine::Filter;
@@ -31,16 +31,13 @@ impl<'launch> Confined<'launch> {
 
     /// Reports that all is ready, waits for the start and executes the command; returns only a failure.
     pub(super) fn start(mut self) -> Result<(), InitError> {
+        let gate = self.gate()?;
         wire::send(self.setup.channel, &ToHost::Ready, None).step("reporting readiness")?;
-        let fifo = match self.setup.plan.process.gate {
-            StartGate::Message => {
-                if !told_to_go(&self.setup)? {
-                    return Ok(());
-                }
-                None
-            }
-            StartGate::Fifo(slot) => Some(self.wait_at(slot)?),
-        };
+        // A host that has gone before this process was recorded leaves nobody who would start it.
+        if !told_to_go(&self.setup)? {
+            return Ok(());
+        }
+        let fifo = gate.map(|gate| gate.wait()).transpose()?;
         let failed = match self.execute() {
             Ok(never) => match never {},
             Err(error) => error,
@@ -52,15 +49,13 @@ impl<'launch> Confined<'launch> {
         Err(failed)
     }
 
-    /// Sleeps until somebody opens the FIFO for reading; then tells it that this process has woken.
-    ///
-    /// There is no deadline: a created container waits for its start as long as it takes.
-    fn wait_at(&mut self, slot: crate::plan::Slot) -> Result<OwnedFd, InitError> {
-        let step = "waiting for the start";
-        let handle = self.setup.descriptors.take(slot)?;
-        let fifo = self.setup.proc.reopen(&handle, OFlags::WRONLY).step(step)?;
-        write(&fifo, b"0").step(step)?;
-        Ok(fifo)
+    /// The FIFO to wait at, if it is not the host who says when.
+    fn gate(&mut self) -> Result<Option<Gate>, InitError> {
+        let StartGate::Fifo(slot) = self.setup.plan.process.gate else { return Ok(None) };
+        let fifo = self.setup.descriptors.take(slot)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let directory = self.setup.proc.open_file("thread-self/fd", flags);
+        Ok(Some(Gate { fifo, directory: directory.step("opening the container's FIFO")? }))
     }
 
     fn execute(&mut self) -> Result<std::convert::Infallible, InitError> {
@@ -86,6 +81,32 @@ impl<'launch> Confined<'launch> {
             fd::place(descriptor, number).step(step)?;
         }
         Ok(())
+    }
+}
+
+/// A FIFO to be opened for writing: it lies outside of the container, only a handle of it is here.
+struct Gate {
+    fifo: OwnedFd,
+    /// This process's descriptors in a procfs that is no container's.
+    directory: OwnedFd,
+}
+
+impl Gate {
+    /// Sleeps until somebody opens the FIFO for reading; then tells it that this process has woken.
+    ///
+    /// There is no deadline: a created container waits for its start as long as it takes.
+    fn wait(&self) -> Result<OwnedFd, InitError> {
+        let step = "waiting for the start";
+        let number = self.fifo.as_raw_fd().to_string();
+        let fifo = loop {
+            match openat(&self.directory, &number, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            {
+                Err(Errno::INTR) => {}
+                opened => break opened.step(step)?,
+            }
+        };
+        write(&fifo, b"0").step(step)?;
+        Ok(fifo)
     }
 }
 
