@@ -1,9 +1,11 @@
 //! A cgroup in all hierarchies at once.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use coracle_sys::{Errno, SyscallError};
 use rustix::fs::OFlags;
@@ -11,6 +13,9 @@ use rustix::fs::OFlags;
 use crate::dir::{Dir, read_all};
 use crate::walk::{unless_gone, walk};
 use crate::{CgroupPaths, Error, Result};
+
+const ADD_ATTEMPTS: usize = 5;
+const ADD_PAUSE: Duration = Duration::from_millis(30);
 
 /// What to do about hierarchies and limits that the caller may not use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +35,16 @@ pub struct Skipped {
     pub reason: Error,
 }
 
+impl Skipped {
+    /// The controller as a reader knows it.
+    pub fn name(&self) -> &str {
+        if self.controller.is_empty() { "cgroup v2" } else { &self.controller }
+    }
+}
+
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.controller.is_empty() { "cgroup v2" } else { &self.controller };
-        write!(f, "{name}: {}", self.reason)
+        write!(f, "{}: {}", self.name(), self.reason)
     }
 }
 
@@ -136,12 +147,13 @@ impl Cgroup {
         Ok(Entry { unified, tasks: tasks.collect::<Result<_>>()? })
     }
 
-    /// Moves a process with all its threads into the cgroup, in every hierarchy.
+    /// Moves a process with all its threads into the cgroup, in every hierarchy; 0 is the
+    /// calling process.
     ///
     /// Its children so far stay where they are. Needs root, or write access to the cgroup and,
     /// on v2, to the closest cgroup above both. Slower than [`Cgroup::entry`].
     pub fn add(&self, pid: u32) -> Result<()> {
-        self.dirs().try_for_each(|dir| dir.write("cgroup.procs", &pid.to_string()))
+        self.dirs().try_for_each(|dir| add(dir, &pid.to_string()))
     }
 
     /// The processes in the cgroup, in ascending order; with those of its sub-cgroups if
@@ -194,9 +206,20 @@ impl Cgroup {
     }
 }
 
+/// Kernels before 5.19 refuse for a moment a process that is being forked.
+fn add(dir: &Dir, pid: &str) -> Result<()> {
+    for _ in 1..ADD_ATTEMPTS {
+        match dir.write("cgroup.procs", pid) {
+            Err(error) if error.errno() == Some(Errno::INVAL) => std::thread::sleep(ADD_PAUSE),
+            result => return result,
+        }
+    }
+    dir.write("cgroup.procs", pid)
+}
+
 /// The processes in one directory.
 fn pids_in(dir: &Dir) -> Result<BTreeSet<u32>> {
-    pids_by(dir, |fd, pids| read_pids(fd, pids))
+    pids_by(dir, read_pids)
 }
 
 /// The processes in one directory and those below it.
@@ -218,17 +241,28 @@ fn pids_by(
 }
 
 fn read_pids(dir: BorrowedFd<'_>, pids: &mut BTreeSet<u32>) -> rustix::io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let open = rustix::fs::openat(dir.as_fd(), c"cgroup.procs", flags, rustix::fs::Mode::empty());
-    let text = match unless_gone(open.and_then(|fd| read_all(&fd))) {
-        // The processes of a threaded cgroup are listed by the domain above it.
-        Err(Errno::OPNOTSUPP) => return Ok(()),
-        text => text?.unwrap_or_default(),
-    };
-    for line in text.lines() {
-        pids.insert(line.parse().map_err(|_| Errno::ILSEQ)?);
+    match read_numbers(dir, c"cgroup.procs") {
+        // A threaded cgroup has threads, of processes that the domain above it lists.
+        Err(Errno::OPNOTSUPP) => {
+            let threads = read_numbers(dir, c"cgroup.threads")?;
+            pids.extend(threads.into_iter().filter_map(process_of));
+        }
+        numbers => pids.extend(numbers?),
     }
     Ok(())
+}
+
+fn read_numbers(dir: BorrowedFd<'_>, file: &CStr) -> rustix::io::Result<Vec<u32>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let open = rustix::fs::openat(dir, file, flags, rustix::fs::Mode::empty());
+    let text = unless_gone(open.and_then(|fd| read_all(&fd)))?.unwrap_or_default();
+    text.lines().map(|line| line.parse().map_err(|_| Errno::ILSEQ)).collect()
+}
+
+/// The process that a thread belongs to, unless it is gone.
+fn process_of(thread: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
 }
 
 fn procs_error(dir: &Dir, errno: Errno) -> Error {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions};
+use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
 use coracle_init::plan::{Slot, StartGate};
 use coracle_ns::{NamespaceKind, NsFd};
 use coracle_process::ProcessRef;
@@ -111,8 +111,7 @@ impl Creation {
         let exe = self.builder.init.seal()?;
         if let Some(cgroup) = &self.undo.cgroup {
             let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
-            let skipped = cgroup.skipped().iter().chain(&skipped);
-            self.warnings.0.extend(skipped.map(|skipped| format!("cannot limit {skipped}")));
+            self.warnings.0.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
             let entry = cgroup.entry()?;
             let plan = &mut self.lowered.plan.cgroup;
             plan.unified = entry.unified.map(|directory| self.handover.add(directory));
@@ -202,6 +201,16 @@ fn check_terminal(builder: &ContainerBuilder, terminal: bool) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// One line for all controllers that are not used: they mostly have one reason.
+fn unlimited<'skipped>(skipped: impl Iterator<Item = &'skipped Skipped>) -> Option<String> {
+    let mut skipped = skipped.peekable();
+    let reason = skipped.peek()?.reason.to_string();
+    let mut names: Vec<_> = skipped.map(Skipped::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    Some(format!("nothing is limited by {}: {reason}", names.join(", ")))
 }
 
 fn is_rootless(asked: Rootless) -> bool {

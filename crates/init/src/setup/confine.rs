@@ -48,7 +48,7 @@ impl<'launch> Setup<'launch> {
         let entered = self.try_enter_cwd()?;
         plan.capabilities.limit_bounding().step("limiting capabilities")?;
         set_keep_capabilities(true).step("keeping capabilities")?;
-        self.plan.process.credentials.apply().step("becoming /process/user")?;
+        self.become_user()?;
         set_keep_capabilities(false).step("keeping capabilities")?;
         plan.capabilities.apply().step("setting /process/capabilities")?;
         self.enter_cwd(entered)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use coracle_process::env;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, read};
 use rustix::process::{chdir, getcwd};
 
 use super::Setup;
@@ -21,6 +21,30 @@ impl Setup<'_> {
             env.push(format!("HOME={}", home.as_deref().unwrap_or("/")));
         }
         env
+    }
+
+    /// A user without privilege who maps only itself cannot change its groups, nor can what it starts.
+    pub(super) fn may_set_groups(&self) -> Result<bool, InitError> {
+        let step = "reading /proc/self/setgroups";
+        let file = self.proc.open_file("self/setgroups", OFlags::RDONLY).step(step)?;
+        let mut answer = [0; 4];
+        let length = read(&file, &mut answer).step(step)?;
+        Ok(&answer[..length] != b"deny")
+    }
+
+    /// Becomes the plan's user.
+    pub(super) fn become_user(&self) -> Result<(), InitError> {
+        let mut credentials = self.plan.process.credentials.clone();
+        if !self.may_set_groups()? {
+            let others = credentials.groups.iter().flatten().any(|group| *group != credentials.gid);
+            if others {
+                let message = "this user namespace allows no supplementary groups: map a range of \
+                               /etc/subgid with newgidmap, or give no additionalGids";
+                return Err(InitError::message("setting /process/user/additionalGids", message));
+            }
+            credentials.groups = None;
+        }
+        credentials.apply().step("becoming /process/user")
     }
 
     /// Changes to the working directory, if this user may.

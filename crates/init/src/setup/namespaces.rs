@@ -19,7 +19,7 @@ impl Setup<'_> {
         }
         let step = "becoming root of the user namespace (does it map 0?)";
         set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).step(step)?;
-        if self.plan.process.credentials.groups.is_some() {
+        if self.may_set_groups()? {
             set_thread_groups(&[]).step("leaving the host's groups")?;
         }
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step(step)?;
