@@ -19,7 +19,7 @@ use crate::{Cgroup, Error, Result};
 const ROUND: Duration = Duration::from_millis(50);
 
 /// How many descriptors of processes to hold at a time.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
 
 impl Cgroup {
     /// Kills all processes with `SIGKILL`, with those of sub-cgroups, and waits until none is

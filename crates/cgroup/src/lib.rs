@@ -1,4 +1,67 @@
-//! Linux control groups: v2, v1 and hybrid hosts.
+//! Linux control groups: limit, freeze, kill and account for sets of processes, on hosts with
+//! cgroup v2, v1 or both.
+//!
+//! It works through the cgroup filesystems, without systemd, and needs no container: any program
+//! can put its children into a cgroup.
+//!
+//! ```no_run
+//! use std::process::Command;
+//! use std::time::Duration;
+//!
+//! use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Memory, Permissions, Resources};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Create.
+//! let root = CgroupRoot::discover()?;
+//! let path = CgroupPath::new("/builds/42")?;
+//! let cgroup = Cgroup::create(&root, &path, Permissions::Required)?;
+//!
+//! // Limit: half a gigabyte, no swap, 100 processes.
+//! let memory = Memory { limit: Some(512 << 20), swap: Some(512 << 20), ..Memory::default() };
+//! let limits = Resources { memory, pids: Some(100), ..Resources::default() };
+//! for skipped in cgroup.set(&limits, Permissions::Required)? {
+//!     eprintln!("warning: {skipped}");
+//! }
+//!
+//! // Run.
+//! let mut build = Command::new("make").spawn()?;
+//! cgroup.add(build.id())?;
+//! build.wait()?;
+//!
+//! // Look, end what is left, remove.
+//! println!("{:?}", cgroup.stats()?);
+//! cgroup.kill(Duration::from_secs(10))?;
+//! cgroup.remove(Duration::from_secs(1))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where a cgroup is
+//!
+//! [`CgroupRoot`] knows the hierarchies of the host and [`CgroupPath`] a place in them. A
+//! [`Cgroup`] is one directory in each hierarchy, handled as one thing: on a host with v2 alone
+//! ([`Mode::Unified`]) that is one directory, on a hybrid host one for each v1 hierarchy and one of
+//! v2, whose controllers are used where v1 has none. What [`Cgroup::paths`] returns can be written
+//! down, and [`Cgroup::open`] finds the cgroup again in another process.
+//!
+//! # From the first instruction
+//!
+//! With [`Cgroup::add`] a process has run a little before it is in the cgroup, and the kernel stops
+//! the forks of the whole host to move it. To start a process inside, have a launcher use
+//! [`Cgroup::entry`]: `CLONE_INTO_CGROUP` on v2, and on v1 the new process itself writes `0` to
+//! each of the descriptors before it does anything else.
+//!
+//! # Without root
+//!
+//! A user to whom a v2 cgroup was delegated can do everything below it except for
+//! [`Resources::devices`]. With [`Permissions::BestEffort`] whatever is not permitted is left out
+//! and reported, down to a cgroup that exists in no hierarchy; the default for a security limit
+//! should be [`Permissions::Required`].
+//!
+//! # Kernels
+//!
+//! Linux 5.10 or later. `cgroup.kill` (5.14), `tasks` without a global lock (5.14), burst (5.14)
+//! and idle (5.15) are used where they are.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Setting limits: each group of them goes to the hierarchy that has its controller.
 
+use coracle_sys::Errno;
+
 use crate::convert::{nonzero, or_max};
 use crate::dir::Dir;
 use crate::v2::enable::enable_for;
@@ -192,6 +194,19 @@ fn set_rdma(dir: &Dir, (device, limit): &(&String, &Rdma), _: &mut Skips) -> Res
         }
     }
     dir.write("rdma.max", &line)
+}
+
+/// Writes a value; returns it if it does not fit yet but may `later`.
+pub(crate) fn write_or_defer(
+    dir: &Dir,
+    file: &str,
+    value: u64,
+    later: bool,
+) -> Result<Option<u64>> {
+    match dir.write(file, &value.to_string()) {
+        Err(error) if later && error.errno() == Some(Errno::INVAL) => Ok(Some(value)),
+        result => result.map(|()| None),
+    }
 }
 
 /// Writes the limits of huge pages, and the same for their reservations where those are counted.

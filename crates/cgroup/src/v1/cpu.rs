@@ -1,12 +1,10 @@
 //! `cpu` of v1; see scheduler/sched-bwc.rst and sched-rt-group.rst.
 
-use coracle_sys::Errno;
-
 use crate::Result;
 use crate::convert::{check_shares, nonzero};
 use crate::dir::Dir;
 use crate::resources::Cpu;
-use crate::set::Skips;
+use crate::set::{Skips, write_or_defer};
 
 const PERIOD: &str = "cpu.cfs_period_us";
 const BURST: &str = "cpu.cfs_burst_us";
@@ -38,11 +36,11 @@ fn set_bandwidth(dir: &Dir, cpu: &Cpu, skips: &mut Skips) -> Result<()> {
     let quota = nonzero(cpu.quota);
     let mut retry_period = None;
     if let Some(period) = nonzero(cpu.period) {
-        retry_period = try_early(dir, PERIOD, period, quota.is_some())?;
+        retry_period = write_or_defer(dir, PERIOD, period, quota.is_some())?;
     }
     let mut retry_burst = None;
     if let Some(burst) = cpu.burst {
-        match try_early(dir, BURST, burst, quota.is_some()) {
+        match write_or_defer(dir, BURST, burst, quota.is_some()) {
             Err(error) if error.is_missing() => skips.unsupported("cpu", "cpu.cfs_burst_us"),
             result => retry_burst = result?,
         }
@@ -56,12 +54,4 @@ fn set_bandwidth(dir: &Dir, cpu: &Cpu, skips: &mut Skips) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes a value; returns it if it is to be tried again later.
-pub(crate) fn try_early(dir: &Dir, file: &str, value: u64, later: bool) -> Result<Option<u64>> {
-    match dir.write(file, &value.to_string()) {
-        Err(error) if later && error.errno() == Some(Errno::INVAL) => Ok(Some(value)),
-        result => result.map(|()| None),
-    }
 }

@@ -3,8 +3,7 @@
 use crate::convert::{nonzero, weight_from_shares};
 use crate::dir::Dir;
 use crate::resources::Cpu;
-use crate::set::Skips;
-use crate::v1::cpu::try_early;
+use crate::set::{Skips, write_or_defer};
 use crate::{Error, Result};
 
 /// What the kernel has if nobody says otherwise.
@@ -36,7 +35,7 @@ fn set_bandwidth(dir: &Dir, cpu: &Cpu, skips: &mut Skips) -> Result<()> {
     let (quota, period) = (nonzero(cpu.quota), nonzero(cpu.period));
     let mut retry = None;
     if let Some(burst) = cpu.burst {
-        match try_early(dir, BURST, burst, quota.is_some()) {
+        match write_or_defer(dir, BURST, burst, quota.is_some()) {
             Err(error) if error.is_missing() && dir.read("cpu.max").is_ok() => {
                 skips.unsupported("cpu", BURST);
             }
