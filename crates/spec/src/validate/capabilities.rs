@@ -1,6 +1,8 @@
 //! `/process/capabilities`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#linux-process>.
 
+use std::collections::BTreeSet;
+
 use super::report::{At, Fault, Report, shown_text};
 use super::schema::{Kind, Object, field, free_list, list};
 use super::text::any;
@@ -65,12 +67,12 @@ const KNOWN: [&str; 41] = [
 ];
 
 fn sets(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
+    ambient(report, at, sets);
     for (name, set) in sets.iter_mut() {
         if let Value::Array(set) = set {
             known(report, &at.key(name), set);
         }
     }
-    ambient(report, at, sets);
 }
 
 /// Takes out the names that no kernel knows: the specification asks for a warning, not an error. A name
@@ -102,14 +104,17 @@ fn meant(fault: Fault, name: &str) -> Fault {
     }
 }
 
-/// The kernel refuses to raise an ambient capability that is not inheritable and permitted.
+/// The kernel refuses to raise an ambient capability that is not inheritable and permitted
+/// (capabilities(7)).
 fn ambient(report: &mut Report, at: &At<'_>, sets: &Map<'_>) {
-    for (index, name) in list(sets, "ambient").iter().enumerate() {
-        for set in ["inheritable", "permitted"] {
-            if !list(sets, set).contains(name) {
-                let name = name.as_str().unwrap_or_default();
+    let names = |set| list(sets, set).iter().map(|name| name.as_str().unwrap_or_default());
+    let at = at.key("ambient");
+    for set in ["inheritable", "permitted"] {
+        let held: BTreeSet<_> = names(set).collect();
+        for (index, name) in names("ambient").enumerate() {
+            if KNOWN.binary_search(&name).is_ok() && !held.contains(name) {
                 let fault = Fault::new(format!("{name} is not {set} and so cannot become ambient"));
-                report.warn(&at.key("ambient").index(index), fault);
+                report.warn(&at.index(index), fault);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The document as a whole: <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md>.
 
 use super::report::{At, Fault, Report};
-use super::schema::{Field, Kind, Object, field, free_list, free_object, object, required};
+use super::schema::{Kind, Object, field, free_list, free_object, object, required};
 use super::text::{any, host_name, not_empty};
 use super::{hooks, idmap, linux, mounts, namespaces, process};
 use crate::OCI_VERSION;
@@ -31,11 +31,13 @@ static DOCUMENT: Kind = Kind::Object(&Object {
     rule: sections,
 });
 
-const ROOT_FIELDS: &[Field] = &[
-    required("path", Kind::Text(not_empty), "name the directory of the root filesystem"),
-    field("readonly", Kind::Bool),
-];
-static ROOT: Object = Object { fields: ROOT_FIELDS, rule: free_object };
+static ROOT: Object = Object {
+    fields: &[
+        required("path", Kind::Text(not_empty), "name the directory of the root filesystem"),
+        field("readonly", Kind::Bool),
+    ],
+    rule: free_object,
+};
 
 /// Reports what is wrong with `document` and normalises it.
 pub(crate) fn document(report: &mut Report, document: &mut Value<'_>) {

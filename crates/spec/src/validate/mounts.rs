@@ -56,13 +56,15 @@ fn is_root(path: &Path) -> bool {
 
 /// A bind mount needs a source; any other mount needs a filesystem type.
 fn source(report: &mut Report, at: &At<'_>, mount: &Map<'_>) {
-    let needed = match () {
-        () if is_bind(mount) => ("source", "name the file or directory to bind"),
-        () if has_option(mount, "remount") => return,
-        () => ("type", "name the filesystem, as \"tmpfs\", or add the option \"bind\""),
+    let (name, hint) = if is_bind(mount) {
+        ("source", "name the file or directory to bind")
+    } else if has_option(mount, "remount") {
+        return;
+    } else {
+        ("type", "name the filesystem, as \"tmpfs\", or add the option \"bind\"")
     };
-    if !mount.contains(needed.0) {
-        report.error(&at.key(needed.0), Fault::new("is required").hint(needed.1));
+    if !mount.contains(name) {
+        report.error(&at.key(name), Fault::new("is required").hint(hint));
     }
 }
 
