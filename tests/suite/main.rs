@@ -1,0 +1,16 @@
+//! The tests that drive the `coracle` command on the real kernel, in groups by subject.
+//!
+//! `cargo test -p coracle-tests` runs them all; `cargo test -p coracle-tests -- mounts::` one group. What
+//! the environment can say is in the documentation of `coracle-testkit`.
+
+#![forbid(unsafe_code)]
+
+mod lifecycle;
+
+use std::process::ExitCode;
+
+use coracle_testkit::Suite;
+
+fn main() -> ExitCode {
+    Suite::new().group("lifecycle", lifecycle::TESTS).main()
+}
