@@ -12,5 +12,5 @@ use std::process::ExitCode;
 use coracle_testkit::Suite;
 
 fn main() -> ExitCode {
-    Suite::new().group("lifecycle", lifecycle::TESTS).main()
+    lifecycle::add_to(Suite::new()).main()
 }

@@ -127,9 +127,9 @@ impl Bundle {
     /// Gives the process exactly these capabilities, in all sets but the ambient one.
     #[must_use]
     pub fn capabilities(self, names: &[&str]) -> Self {
-        ["bounding", "effective", "permitted"]
-            .iter()
-            .fold(self, |bundle, set| bundle.set(&format!("/process/capabilities/{set}"), json!(names)))
+        ["bounding", "effective", "permitted"].iter().fold(self, |bundle, set| {
+            bundle.set(&format!("/process/capabilities/{set}"), json!(names))
+        })
     }
 
     /// Writes `config.json`.

@@ -1,5 +1,6 @@
 //! Programs that are run with a deadline, and what they said.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -154,7 +155,8 @@ impl Cmd {
 
     /// Starts it.
     pub fn spawn(self) -> Result<Background> {
-        let shown = self.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let shown =
+            self.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let Some((program, args)) = self.words.split_first() else { bail!("no program") };
         let mut command = Command::new(program);
         command.args(args);
@@ -303,10 +305,13 @@ impl Output {
         Ok(self)
     }
 
-    /// Fails the test unless the command failed with exit code 1 and each of the words in its message.
+    /// Fails the test unless the command failed with exit code 1 and each of the words in its message;
+    /// another runtime than ours may choose its words.
     pub fn refused(self, words: &[&str]) -> Result<Self> {
         let output = self.expect(1)?;
-        output.says(words)?;
+        if env::var_os("CORACLE_TEST_RUNTIME").is_none() {
+            output.says(words)?;
+        }
         Ok(output)
     }
 
@@ -347,6 +352,11 @@ impl Output {
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, stdout, stderr, shown, .. } = self;
-        write!(f, "{shown}\n--- {status}; stdout:\n{}\n--- stderr:\n{}\n---", stdout.trim_end(), stderr.trim_end())
+        write!(
+            f,
+            "{shown}\n--- {status}; stdout:\n{}\n--- stderr:\n{}\n---",
+            stdout.trim_end(),
+            stderr.trim_end()
+        )
     }
 }

@@ -6,13 +6,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::audit::Scope;
 use crate::rootfs::Template;
 use crate::stage::work_directory;
-use crate::{Bundle, Cmd, Container, Flavour, Host, Output, Result, Runtime};
+use crate::{Bundle, Cmd, Container, Flavour, Host, Output, Result, Runtime, eventually};
 
 /// The user that unprivileged commands run as, when the tests run as root.
 const USER: u32 = 1000;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) scope: Scope,
     runtime: Runtime,
     work: PathBuf,
+    contexts: AtomicU32,
     template: Template,
     /// What `spec` and `spec --rootless` write.
     specs: [Value; 2],
@@ -45,7 +47,7 @@ impl Shared {
         let hierarchies = host.hierarchies().into_iter().map(Path::to_owned).collect();
         let scope = Scope { tag: tag.to_owned(), reaper, hierarchies, private };
         let template = Template::make(&work)?;
-        Ok(Self { host, scope, runtime, work, template, specs })
+        Ok(Self { host, scope, runtime, work, contexts: AtomicU32::new(0), template, specs })
     }
 }
 
@@ -58,8 +60,10 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, name: &str) -> Result<Self> {
-        let directory = shared.work.join(name.replace("::", "-"));
+    /// The directory's name is short: the address of a socket has 108 bytes.
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self> {
+        let number = shared.contexts.fetch_add(1, Ordering::Relaxed);
+        let directory = shared.work.join(number.to_string());
         fs::create_dir(&directory)?;
         let context = Self { shared, directory, next: Cell::new(0) };
         fs::create_dir(context.temporary())?;
@@ -150,6 +154,30 @@ impl Context {
         bundle.write()?;
         let command = self.command().arg("run").arg("--bundle").arg(bundle.directory());
         Ok(command.args(flags).arg(self.id()))
+    }
+
+    /// As [`run_with`](Self::run_with), and the id of the container.
+    pub fn run_as(&self, bundle: &Bundle, flags: &[&str]) -> Result<(Cmd, String)> {
+        let command = self.run_with(bundle, flags)?;
+        let id = command.words().last().map(|id| id.to_string_lossy().into_owned());
+        Ok((command, id.unwrap_or_default()))
+    }
+
+    /// Freezes the cgroup that a process is in.
+    pub fn freeze(&self, pid: i32) -> Result<()> {
+        let cgroup = self.host().cgroup_of(pid, "freezer")?;
+        if self.host().is_v1("freezer") {
+            fs::write(cgroup.join("freezer.state"), "FROZEN")?;
+            return eventually("the freezer", || {
+                let state = fs::read_to_string(cgroup.join("freezer.state"))?;
+                Ok((state.trim() == "FROZEN").then_some(()))
+            });
+        }
+        fs::write(cgroup.join("cgroup.freeze"), "1")?;
+        eventually("the freezer", || {
+            let events = fs::read_to_string(cgroup.join("cgroup.events"))?;
+            Ok(events.contains("frozen 1").then_some(()))
+        })
     }
 
     /// Runs a script in an ordinary container; its output, if it succeeds.

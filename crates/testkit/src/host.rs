@@ -170,4 +170,3 @@ fn capabilities() -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     Ok(u64::from_str_radix(line.context("no CapEff")?.trim(), 16)?)
 }
-

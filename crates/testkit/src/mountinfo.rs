@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn reads_every_field() {
-        let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=x\n";
+        let line =
+            "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=x\n";
         let mounts = parse_mountinfo(line).unwrap();
         let mount = &mounts[0];
         assert_eq!((mount.id, mount.parent), (36, 35));

@@ -8,9 +8,8 @@ use anyhow::{Context as _, ensure};
 
 use crate::{Cmd, Result};
 
-const DIRECTORIES: [&str; 12] = [
-    "bin", "dev", "etc", "home", "home/user", "mnt", "proc", "root", "sys", "tmp", "usr", "var",
-];
+const DIRECTORIES: [&str; 12] =
+    ["bin", "dev", "etc", "home", "home/user", "mnt", "proc", "root", "sys", "tmp", "usr", "var"];
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n";
 const GROUP: &str = "root:x:0:\ntty:x:5:\nuser:x:1000:\n";

@@ -104,7 +104,8 @@ fn newest_built() -> Result<PathBuf> {
     let mut folders = vec![target.clone()];
     let entries = fs::read_dir(&target).into_iter().flatten().flatten();
     folders.extend(entries.map(|entry| entry.path()).filter(|path| is_musl(path)));
-    let built = folders.iter().flat_map(|folder| ["release", "debug"].map(|profile| folder.join(profile)));
+    let built =
+        folders.iter().flat_map(|folder| ["release", "debug"].map(|profile| folder.join(profile)));
     let built = built.map(|folder| folder.join("coracle"));
     let dated = built.filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)));
     match dated.max() {

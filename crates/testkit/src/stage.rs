@@ -16,8 +16,8 @@ use anyhow::{Context as _, bail};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{
-    Pid, Signal, WaitOptions, geteuid, getpid, set_child_subreaper, set_parent_process_death_signal,
-    wait,
+    Pid, Signal, WaitOptions, geteuid, getpid, set_child_subreaper,
+    set_parent_process_death_signal, wait,
 };
 
 use crate::Result;

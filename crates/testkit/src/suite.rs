@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use crate::Result;
 use crate::audit::Snapshot;
 use crate::context::{Context, Shared};
 use crate::stage::{self, Role};
-use crate::Result;
 
 /// What becomes of a test that does not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn attempt(
     let verdict = if root && !shared.host.is_root() {
         Verdict::Skipped("needs root".to_owned())
     } else {
-        audited(shared, name, test).map_err(|error| format!("{error:#}"))?
+        audited(shared, test).map_err(|error| format!("{error:#}"))?
     };
     let Verdict::Skipped(reason) = verdict else { return Ok(Completion::Completed) };
     let skip = format!("{name}: {reason}");
@@ -128,9 +128,9 @@ fn attempt(
 }
 
 /// Runs a test; what it leaves behind is a failure, and is removed.
-fn audited(shared: &Arc<Shared>, name: &str, test: TestFn) -> Result<Verdict> {
+fn audited(shared: &Arc<Shared>, test: TestFn) -> Result<Verdict> {
     let before = Snapshot::take(&shared.scope)?;
-    let mut context = Context::new(Arc::clone(shared), name)?;
+    let mut context = Context::new(Arc::clone(shared))?;
     let ended = catch_unwind(AssertUnwindSafe(|| test(&mut context)));
     let verdict = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", text_of(&*panic))));
     // A test that failed did not come to its own cleaning.

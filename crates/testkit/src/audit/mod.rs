@@ -58,7 +58,10 @@ impl Snapshot {
             processes: processes::descendants(scope.reaper),
             files: files::below(&scope.private),
             descriptors: files::open_descriptors()?,
-            settings: SETTINGS.iter().map(|path| fs::read_to_string(path).unwrap_or_default()).collect(),
+            settings: SETTINGS
+                .iter()
+                .map(|path| fs::read_to_string(path).unwrap_or_default())
+                .collect(),
         })
     }
 

@@ -44,7 +44,11 @@ pub(super) fn describe_one(pid: i32) -> String {
     let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let (state, parent) = fields(pid).unwrap_or(('?', 0));
     let command = file("cmdline").replace('\0', " ");
-    format!("{pid} (parent {parent}, {state}, {}): {} {command}", file("wchan"), file("comm").trim())
+    format!(
+        "{pid} (parent {parent}, {state}, {}): {} {command}",
+        file("wchan"),
+        file("comm").trim()
+    )
 }
 
 /// What all our processes are.
