@@ -62,9 +62,10 @@ impl Container {
         Ok(self.cgroup()?.map(|cgroup| cgroup.frozen()).transpose()?.unwrap_or_default())
     }
 
-    /// Its cgroup, if one is recorded.
+    /// Its cgroup, if it has one: the record alone may be of a creation that found it taken.
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let paths = self.record.as_ref().map(|record| &record.cgroup_paths);
+        let record = self.record.as_ref().filter(|_| self.entry.owns_cgroup());
+        let paths = record.map(|record| &record.cgroup_paths);
         Ok(paths.map(Cgroup::open).transpose()?)
     }
 

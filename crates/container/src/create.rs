@@ -14,7 +14,7 @@ use oci_spec::runtime::Spec;
 
 use crate::console::DescriptorSocket;
 use crate::launch::{Handover, Launch, Step};
-use crate::lower::{Context, Lowered, lower};
+use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
 use crate::running::Warnings;
 use crate::state::{InitRecord, Record};
 use crate::store::{Entry, Lock, write_atomically};
@@ -78,6 +78,7 @@ impl Creation {
         let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None };
         undo.entry.write(&undo.record)?;
         undo.cgroup = Some(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
+        undo.entry.mark_cgroup()?;
         let warnings = Warnings(said);
         let handover = Handover::default();
         Ok(Self { builder, lowered, handover, console, pidfd_socket, permissions, warnings, undo })
@@ -118,7 +119,9 @@ impl Creation {
             plan.tasks = entry.tasks.into_iter().map(|file| self.handover.add(file)).collect();
         }
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
-            let slot = self.handover.add(NsFd::open(&path, kind)?);
+            let namespace = NsFd::open(&path, kind)?;
+            self.refuse_sysctls_of_host(&namespace)?;
+            let slot = self.handover.add(namespace);
             self.lowered.plan.namespaces.join.push((kind, slot));
         }
         if self.lowered.plan.process.terminal.is_none() {
@@ -129,6 +132,16 @@ impl Creation {
         let slots: Vec<Slot> = preserved.into_iter().map(|fd| self.handover.add(fd)).collect();
         self.lowered.plan.process.preserved = slots;
         Launch::start(&exe, &self.lowered.plan, &self.handover)
+    }
+
+    /// A namespace to be joined may be the host's own, whose kernel parameters are not the container's.
+    fn refuse_sysctls_of_host(&self, namespace: &NsFd) -> Result<()> {
+        let sysctls = &self.lowered.plan.namespaces.sysctls;
+        let found = sysctls.iter().find(|(path, _)| kind_of_sysctl(path) == namespace.kind());
+        let Some((path, _)) = found.filter(|_| namespace.is_callers()) else { return Ok(()) };
+        let message =
+            format!("would change the host: the {} namespace is the host's", namespace.kind());
+        Err(Error::Spec { pointer: format!("/linux/sysctl ({path})"), message })
     }
 
     /// Follows the init program to the point where all is done; returns the terminal that nobody took.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coracle_cgroup::Cgroup;
 use coracle_spec::ContainerId;
 
 use crate::{Container, Error, Result, Status, Store};
@@ -30,10 +31,18 @@ impl Container {
     /// Ends what still runs and removes what is recorded; the record last.
     fn destroy(&self) -> Result<()> {
         self.kill_all()?;
-        if let Some(cgroup) = self.cgroup()? {
+        if let Some(cgroup) = self.cgroup()?.or(self.unclaimed_cgroup()?) {
             cgroup.remove(REMOVE_DEADLINE)?;
         }
         self.entry.remove()
+    }
+
+    /// The recorded cgroup of a creation that ended before it could say that it took it: if it is empty
+    /// it was made for this container.
+    fn unclaimed_cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(record) = &self.record else { return Ok(None) };
+        let cgroup = Cgroup::open(&record.cgroup_paths)?;
+        Ok(cgroup.pids(true)?.is_empty().then_some(cgroup))
     }
 }
 

@@ -17,6 +17,8 @@ use crate::{Container, Error, Result};
 
 const STATE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
+/// Exists when the recorded cgroup is the container's and nobody else's.
+const CGROUP: &str = "cgroup";
 
 /// How long to wait for another process that is working on the same container.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -208,6 +210,17 @@ impl Entry {
         )
         .map_err(failure)?;
         Ok(handle)
+    }
+
+    /// Notes that the recorded cgroup was found free and taken.
+    pub(crate) fn mark_cgroup(&self) -> Result<()> {
+        let path = self.directory.join(CGROUP);
+        File::create(&path).map(drop).map_err(|error| Error::file("create", path, error))
+    }
+
+    /// Was the recorded cgroup taken?
+    pub(crate) fn owns_cgroup(&self) -> bool {
+        self.directory.join(CGROUP).exists()
     }
 
     /// The FIFO at which the container waits for its start.

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use coracle_sys::{SyscallError, nsfs};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, fstat, open, stat};
 
 use crate::{Error, NamespaceKind, Result};
 
@@ -30,6 +30,15 @@ impl NsFd {
             Ok(found) if found == kind.flag().bits() => Ok(Self { kind, fd }),
             _ => Err(Error::WrongKind { kind, path: path.into() }),
         }
+    }
+
+    /// Is it the one that the caller is in?
+    pub fn is_callers(&self) -> bool {
+        let own = stat(Path::new("/proc/self/ns").join(self.kind.file_name()));
+        let same = |own: rustix::fs::Stat| {
+            fstat(&self.fd).is_ok_and(|this| (this.st_dev, this.st_ino) == (own.st_dev, own.st_ino))
+        };
+        own.is_ok_and(same)
     }
 
     /// Its kind.

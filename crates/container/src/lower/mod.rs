@@ -15,6 +15,8 @@ use coracle_init::plan::{CgroupEntry, Plan};
 use coracle_ns::NamespaceKind;
 use oci_spec::runtime::{Linux, Spec};
 
+pub(crate) use namespaces::kind_of_sysctl;
+
 use crate::{Error, Result};
 
 /// What the plan depends on besides the specification.

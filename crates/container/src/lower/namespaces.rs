@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use coracle_init::plan::NamespacesPlan;
 use coracle_ns::idmap::{IdMap, IdMapping};
 use coracle_ns::{ClockOffset, NamespaceKind, TimeOffsets};
+use coracle_spec::sysctl_path;
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 
 use super::invalid;
@@ -41,10 +42,28 @@ pub(super) fn lower(
     plan.time_offsets = time_offsets(linux);
     plan.hostname = spec.hostname().clone().filter(|name| !name.is_empty());
     plan.domainname = spec.domainname().clone().filter(|name| !name.is_empty());
-    let sysctls = linux.sysctl().iter().flatten();
-    plan.sysctls = sysctls.map(|(name, value)| (name.clone(), value.clone())).collect();
-    plan.sysctls.sort();
+    plan.sysctls = sysctls(linux)?;
     Ok((plan, join))
+}
+
+fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>> {
+    let path = |(name, value): (&String, &String)| {
+        let pointer = format!("/linux/sysctl/{name}");
+        let path = sysctl_path(name).ok_or_else(|| invalid(pointer, "is no kernel parameter"))?;
+        Ok((path, value.clone()))
+    };
+    let mut sysctls = linux.sysctl().iter().flatten().map(path).collect::<Result<Vec<_>>>()?;
+    sysctls.sort();
+    Ok(sysctls)
+}
+
+/// The kind of namespace that the kernel parameter in the file `path` belongs to.
+pub(crate) fn kind_of_sysctl(path: &str) -> NamespaceKind {
+    match path {
+        _ if path.starts_with("net/") => NamespaceKind::Net,
+        "kernel/domainname" | "kernel/hostname" => NamespaceKind::Uts,
+        _ => NamespaceKind::Ipc,
+    }
 }
 
 fn kind(oci: LinuxNamespaceType) -> NamespaceKind {

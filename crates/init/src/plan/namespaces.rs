@@ -23,7 +23,7 @@ pub struct NamespacesPlan {
     pub hostname: Option<String>,
     /// The NIS domain name, likewise.
     pub domainname: Option<String>,
-    /// Kernel parameters of its namespaces.
+    /// Kernel parameters of its namespaces: files below `/proc/sys` and what is written to them.
     pub sysctls: Vec<(String, String)>,
 }
 
