@@ -30,11 +30,24 @@ impl Container {
 
     /// Ends what still runs and removes what is recorded; the record last.
     fn destroy(&self) -> Result<()> {
-        self.kill_all()?;
-        if let Some(cgroup) = self.cgroup()?.or(self.unclaimed_cgroup()?) {
+        if !self.ended_with_its_namespace()? {
+            self.kill_all()?;
+        }
+        let cgroup = match self.cgroup()? {
+            None => self.unclaimed_cgroup()?,
+            cgroup => cgroup,
+        };
+        if let Some(cgroup) = cgroup {
             cgroup.remove(REMOVE_DEADLINE)?;
         }
         self.entry.remove()
+    }
+
+    /// The kernel ends a pid namespace with its first process.
+    fn ended_with_its_namespace(&self) -> Result<bool> {
+        let own = self.record.as_ref().filter(|record| record.own_pid_namespace);
+        let Some(init) = own.and_then(|record| record.init.as_ref()) else { return Ok(false) };
+        Ok(init.process().open()?.is_none())
     }
 
     /// The recorded cgroup of a creation that ended before it could say that it took it: if it is empty
