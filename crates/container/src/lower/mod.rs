@@ -83,3 +83,6 @@ fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
 fn required<'spec, T>(field: Option<&'spec T>, pointer: &str) -> Result<&'spec T> {
     field.ok_or_else(|| invalid(pointer, "must be given"))
 }
+
+#[cfg(test)]
+mod tests;

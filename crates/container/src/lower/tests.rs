@@ -1,0 +1,88 @@
+//! Lowering is pure: it is tested without a kernel, as text.
+
+use std::path::Path;
+
+use coracle_caps::CapSet;
+use coracle_cgroup::{CgroupPath, CgroupRoot};
+use coracle_spec::LoadedSpec;
+use serde_json::{Value, json};
+
+use super::{Context, Lowered, lower};
+use crate::Result;
+
+/// Lowers the default configuration after `change`, for a host with cgroup v2.
+fn lowered(change: impl FnOnce(&mut Value)) -> Result<Lowered> {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
+    let cgroups = CgroupRoot::unified_at(directory.path()).unwrap();
+    let path = CgroupPath::for_container("", "test").unwrap();
+    let mut document: Value = serde_json::from_str(&coracle_spec::default_document(None)).unwrap();
+    change(&mut document);
+    let loaded = LoadedSpec::from_slice(&serde_json::to_vec(&document).unwrap())?;
+    let context = Context {
+        id: "test",
+        bundle: Path::new("/bundle"),
+        cgroups: &cgroups,
+        cgroup_paths: &cgroups.paths(&path).unwrap(),
+        capabilities: CapSet::ALL,
+        rootless: false,
+        no_pivot: false,
+        no_new_keyring: false,
+    };
+    let mut lowered = lower(&loaded.spec, &context)?;
+    // The one thing that differs between runs.
+    for step in &mut lowered.plan.mounts.steps {
+        if let coracle_init::plan::MountKind::Cgroup { copies, .. } = &mut step.kind {
+            copies.clear();
+        }
+    }
+    Ok(lowered)
+}
+
+#[test]
+fn the_default_configuration() {
+    let lowered = lowered(|_| {}).unwrap();
+    assert!(lowered.warnings.is_empty());
+    insta::assert_debug_snapshot!(lowered.plan);
+}
+
+#[test]
+fn a_source_in_the_root_is_found_there() {
+    let lowered = lowered(|spec| {
+        let mount = json!({"destination": "/b", "type": "bind", "source": "rootfs/a", "options": ["rbind"]});
+        spec["mounts"].as_array_mut().unwrap().push(mount);
+    });
+    let steps = lowered.unwrap().plan.mounts.steps;
+    insta::assert_debug_snapshot!(steps.last().unwrap());
+}
+
+#[test]
+fn a_dev_of_the_host_is_left_alone() {
+    let lowered = lowered(|spec| {
+        let bind = json!({"destination": "/dev", "source": "/dev", "options": ["rbind"]});
+        spec["mounts"] = json!([bind]);
+    });
+    let mounts = lowered.unwrap().plan.mounts;
+    assert!(!mounts.setup_dev && mounts.devices.is_empty());
+}
+
+#[test]
+fn rights_that_make_no_sense_are_warned_of() {
+    let lowered = lowered(|spec| {
+        spec["process"]["capabilities"]["ambient"] = json!(["CAP_KILL"]);
+    });
+    let lowered = lowered.unwrap();
+    assert!(lowered.plan.confine.capabilities.ambient.is_empty());
+}
+
+#[test]
+fn what_would_reach_the_host_is_refused() {
+    let without_mount = |spec: &mut Value| {
+        spec["linux"]["namespaces"] = json!([{"type": "pid"}]);
+        spec["linux"]["maskedPaths"] = json!([]);
+        spec["linux"]["readonlyPaths"] = json!([]);
+        spec["hostname"] = json!("");
+    };
+    let error = lowered(without_mount).unwrap_err().to_string();
+    assert!(error.contains("/linux/namespaces"), "{error}");
+}
