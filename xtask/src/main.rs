@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod bench;
 mod build;
 mod check;
 mod demo;
@@ -35,6 +36,7 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    bench::COMMAND,
     check::COMMAND,
     demo::COMMAND,
     graph::COMMAND,
