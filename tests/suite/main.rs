@@ -6,11 +6,16 @@
 #![forbid(unsafe_code)]
 
 mod lifecycle;
+mod mounts;
+mod namespaces;
 
 use std::process::ExitCode;
 
 use coracle_testkit::Suite;
 
 fn main() -> ExitCode {
-    lifecycle::add_to(Suite::new()).main()
+    let suite = lifecycle::add_to(Suite::new());
+    let suite = namespaces::add_to(suite);
+    let suite = mounts::add_to(suite);
+    suite.main()
 }

@@ -1,0 +1,43 @@
+//! `/root`, `/mounts`, and the paths and devices in them.
+
+mod defaults;
+mod devices;
+mod hiding;
+mod options;
+mod propagation;
+mod sources;
+mod targets;
+
+use coracle_testkit::{Bundle, Context, MountEntry, Result, Suite, check, parse_mountinfo};
+
+pub fn add_to(suite: Suite) -> Suite {
+    suite
+        .group("mounts::defaults", defaults::TESTS)
+        .group("mounts::options", options::TESTS)
+        .group("mounts::sources", sources::TESTS)
+        .group("mounts::targets", targets::TESTS)
+        .group("mounts::propagation", propagation::TESTS)
+        .group("mounts::hiding", hiding::TESTS)
+        .group("mounts::devices", devices::TESTS)
+}
+
+/// The mounts that a container of this bundle sees.
+fn mounts_in(t: &Context, bundle: Bundle) -> Result<Vec<MountEntry>> {
+    let output = t.run(&bundle.args(&["cat", "/proc/self/mountinfo"]))?.expect(0)?;
+    parse_mountinfo(&output.stdout)
+}
+
+/// The topmost mount at this place.
+fn at<'mounts>(mounts: &'mounts [MountEntry], target: &str) -> Result<&'mounts MountEntry> {
+    let found = mounts.iter().rev().find(|mount| mount.target == target);
+    found.ok_or_else(|| anyhow::anyhow!("nothing is mounted at {target}: {mounts:#?}"))
+}
+
+/// Fails the test unless the mount has exactly these flags (of those that are not about access times).
+fn check_flags(mount: &MountEntry, expected: &[&str]) -> Result<()> {
+    for flag in ["ro", "nosuid", "nodev", "noexec", "nosymfollow"] {
+        let wanted = expected.contains(&flag);
+        check!(mount.has(flag) == wanted, "{flag} should be {wanted}: {mount:?}");
+    }
+    Ok(())
+}
