@@ -6,12 +6,14 @@
 
 #![forbid(unsafe_code)]
 
-use coracle_sys::{Errno, SyscallError};
 use coracle_sys::procfs::ProcRoot;
+use coracle_sys::{Errno, SyscallError};
 
 /// A label that could not be set.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot apply the {module} label {label:?}: is {module} enabled on this host and the label loaded?")]
+#[error(
+    "cannot apply the {module} label {label:?}: is {module} enabled on this host and the label loaded?"
+)]
 pub struct Error {
     module: &'static str,
     label: String,
@@ -33,6 +35,9 @@ pub fn set_apparmor_exec(proc: &ProcRoot, name: &str) -> Result<(), Error> {
 
 /// The next execve(2) of this thread runs with the SELinux context `label`.
 pub fn set_selinux_exec(proc: &ProcRoot, label: &str) -> Result<(), Error> {
-    proc.write("thread-self/attr/exec", label)
-        .map_err(|source| Error { module: "SELinux", label: label.into(), source })
+    proc.write("thread-self/attr/exec", label).map_err(|source| Error {
+        module: "SELinux",
+        label: label.into(),
+        source,
+    })
 }
