@@ -7,9 +7,8 @@ use std::error::Error;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use async_io::Async;
 use coracle::{Bundle, ContainerBuilder, ExitStatus, InitExe, Running, Store};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -42,8 +41,7 @@ async fn container(number: u32, bundle: PathBuf, init: InitExe) -> Result<(Strin
     .await??;
 
     let pidfd = running.pidfd().as_fd().try_clone_to_owned()?;
-    let ended = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
-    drop(ended.readable().await?);
+    Async::new_nonblocking(pidfd)?.readable().await?;
 
     let status = running.wait()?;
     tokio::task::spawn_blocking(|| running.into_container().delete()).await??;

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     };
     let log = match Log::open(&invocation.globals) {
         Ok(log) => log,
-        Err(error) => return error::Failure::from(error).report(&Log::default()),
+        Err(error) => return error.report(&Log::default()),
     };
     log.debug(&format!("{invocation}"));
     match (invocation.command.run)(&invocation, &log) {

@@ -147,13 +147,10 @@ impl Creation {
     /// Follows the init program to the point where all is done; returns the terminal that nobody took.
     fn build(&mut self, launch: &mut Launch) -> Result<Option<OwnedFd>> {
         let mut terminal = None;
-        loop {
-            match launch.next()? {
-                Step::Terminal { controller, name } => match &self.console {
-                    Some(console) => console.send(&controller, &name)?,
-                    None => terminal = Some(controller),
-                },
-                Step::Ready => break,
+        while let Step::Terminal { controller, name } = launch.next()? {
+            match &self.console {
+                Some(console) => console.send(&controller, &name)?,
+                None => terminal = Some(controller),
             }
         }
         let Some(init) = &launch.init else {

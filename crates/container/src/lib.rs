@@ -46,4 +46,4 @@ pub use running::{Created, Running};
 pub use seal::{InitExe, init_entry};
 pub use state::State;
 pub use status::Status;
-pub use store::{Listed, Store};
+pub use store::Store;

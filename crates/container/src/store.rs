@@ -29,15 +29,6 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// An entry of the store.
-#[derive(Debug)]
-pub enum Listed {
-    /// A container.
-    Container(Container),
-    /// A directory whose record cannot be read; the error says why.
-    Damaged(Error),
-}
-
 impl Store {
     /// The store at `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -65,8 +56,9 @@ impl Store {
         Container::load(entry)
     }
 
-    /// All entries, by id. A store that does not exist has none.
-    pub fn list(&self) -> Result<Vec<Listed>> {
+    /// All containers, by id; an error in the place of each whose record cannot be read. A store that does
+    /// not exist has none.
+    pub fn list(&self) -> Result<Vec<Result<Container>>> {
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -76,10 +68,9 @@ impl Store {
         let mut ids: Vec<_> = names.filter_map(|name| ContainerId::parse(&name).ok()).collect();
         ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         let load = |id: &ContainerId| match self.container(id) {
-            Ok(container) => Some(Listed::Container(container)),
             // It went while we looked.
             Err(Error::NotFound(_)) => None,
-            Err(error) => Some(Listed::Damaged(error)),
+            loaded => Some(loaded),
         };
         Ok(ids.iter().filter_map(load).collect())
     }

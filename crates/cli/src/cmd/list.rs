@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use coracle::{Listed, State};
+use coracle::State;
 
 use super::print;
 use crate::error::{Failure, Result};
@@ -13,11 +13,7 @@ use crate::parse::Invocation;
 pub fn list(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let mut states = Vec::new();
     for listed in invocation.store()?.list()? {
-        let state = match listed {
-            Listed::Container(container) => container.state(),
-            Listed::Damaged(error) => Err(error),
-        };
-        match state {
+        match listed.and_then(|container| container.state()) {
             Ok(state) => states.push(state),
             Err(error) => log.warning(&Failure::from(error).to_string()),
         }
