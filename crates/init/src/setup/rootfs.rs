@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use coracle_mount::{Attributes, CgroupMount, MountFlags, Rootfs};
+use coracle_mount::{
+    Attributes, CgroupMount, DetachedMount, MountFlags, Propagation, PropagationKind, Rootfs,
+};
 use coracle_process::Pty;
 
 use super::{Setup, Source, Sources};
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{BindSource, MountKind, MountStep};
+use crate::plan::{BindSource, MountKind, MountStep, MountsPlan};
 
 impl Setup<'_> {
     /// Builds the root and makes it ours; returns the terminal, if there is to be one.
@@ -16,9 +18,10 @@ impl Setup<'_> {
         let mounts = &self.plan.mounts;
         let tree = sources.root.into_mount().step("opening /root/path")?;
         let root = Rootfs::mount(tree, mounts.outside).step("mounting the root file system")?;
+        let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
         for (step, opened) in mounts.steps.iter().zip(sources.binds) {
             let name = || format!("mounting {} ({})", step.path.display(), step.name);
-            mount(&root, step, opened).map_err(|error| InitError::new(name(), &error))?;
+            mount(&root, step, opened, outside).map_err(|error| InitError::new(name(), &error))?;
         }
         self.make_devices(&root)?;
         let terminal = self.make_terminal(&root)?;
@@ -76,9 +79,26 @@ impl Setup<'_> {
     }
 }
 
-fn mount(root: &Rootfs, step: &MountStep, opened: Vec<Source>) -> coracle_mount::Result<()> {
+/// Does `/linux/rootfsPropagation` let mounts out to the host?
+fn shares_mounts(mounts: &MountsPlan) -> bool {
+    mounts.propagation.is_some_and(|propagation| propagation.kind == PropagationKind::Shared)
+}
+
+/// The copy, cut off from its original: what is mounted on the one must not appear on the other.
+fn cut_off(source: Source, outside: Option<Propagation>) -> coracle_mount::Result<DetachedMount> {
+    let tree = source.into_mount()?;
+    outside.map(|propagation| propagation.apply(&tree)).transpose()?;
+    Ok(tree)
+}
+
+fn mount(
+    root: &Rootfs,
+    step: &MountStep,
+    opened: Vec<Source>,
+    outside: Option<Propagation>,
+) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
-    let mut opened = opened.into_iter().map(Source::into_mount);
+    let mut opened = opened.into_iter().map(|source| cut_off(source, outside));
     match kind {
         MountKind::Filesystem(filesystem) => {
             root.mount_filesystem(path, filesystem, attributes).map(drop)
