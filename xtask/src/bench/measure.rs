@@ -14,6 +14,7 @@ use super::facts;
 use super::options::Options;
 use super::programs::{Program, Programs, installed};
 use super::samples::{Measure, Samples, Variant};
+use super::view;
 
 /// What is not counted: caches fill, and processors wake up.
 const WARM_UP: usize = 3;
@@ -29,12 +30,12 @@ struct Bench<'a> {
     floor: Program,
     runtimes: &'a [Program],
     peak: &'a Path,
-    /// For the states of the runtimes.
-    work: &'a Path,
+    /// For what the runtimes know of their containers.
+    state: &'a Path,
 }
 
 /// Measures coracle, the floor and the peers in this mount namespace.
-pub fn measure(built: &Programs, options: &Options) -> anyhow::Result<Samples> {
+pub fn measure(staging: &Path, options: &Options) -> anyhow::Result<Samples> {
     // So that the first processes of containers are ours to wait for.
     set_child_subreaper(Some(getpid()))?;
     let work = tempfile::Builder::new().prefix("coracle-bench-").tempdir()?;
@@ -42,7 +43,8 @@ pub fn measure(built: &Programs, options: &Options) -> anyhow::Result<Samples> {
     // All in one place, so that no file system is quicker for one than for others.
     let programs = work.path().join("programs");
     fs::create_dir(&programs)?;
-    let programs = built.copy(&programs, &peers.collect::<anyhow::Result<Vec<_>>>()?)?;
+    let programs = Programs::in_directory(staging)
+        .copy(&programs, &peers.collect::<anyhow::Result<Vec<_>>>()?)?;
     let names = std::iter::once("coracle").chain(options.peers.iter().map(String::as_str));
     let runtimes: Vec<_> = names.map(|name| programs.get(name)).collect();
     let mut samples = Samples::of(facts::gather(&runtimes)?);
@@ -56,7 +58,7 @@ pub fn measure(built: &Programs, options: &Options) -> anyhow::Result<Samples> {
             floor: programs.get("floor"),
             runtimes: &runtimes,
             peak: &programs.path("peak"),
-            work: work.path(),
+            state: &view::state_directory(staging),
         };
         eprintln!("xtask: measuring {} rounds {}", options.rounds, variant.name());
         bench.rounds(options.rounds, &mut samples)?;
@@ -121,11 +123,7 @@ impl Bench<'_> {
     }
 
     fn runtime<'a>(&'a self, program: &'a Program) -> Runtime<'a> {
-        Runtime {
-            program,
-            bundle: self.bundle,
-            state: self.work.join(format!("{}-state", program.name)),
-        }
+        Runtime { program, bundle: self.bundle, state: self.state.join(&program.name) }
     }
 
     fn add(&self, samples: &mut Samples, program: &Program, measure: Measure, value: f64) {

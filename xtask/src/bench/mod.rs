@@ -33,13 +33,14 @@ usage: cargo xtask bench [--rounds N] [--peers LIST] [--output DIR] [--check | -
        cargo xtask bench --profile
 
 Needs root, strace for --profile, and Debian's golang-github-containers-common for its seccomp
-profile. Builds what it measures, as a release. The programs take turns in every round, and each
+profile. Builds coracle, floor and peak, as releases. The programs take turns in every round, and each
 command has to succeed. On a host with both cgroup versions all are measured without the v2 mount,
 which crun needs, and coracle once more with it. Writes benchmarks.md and benchmarks.svg.
 
   --rounds N    (default: 100; in the guest 20)
   --peers LIST  the other runtimes (default: crun,runc)
   --output DIR  where to write to (default: docs)
+  --programs D  measure the coracle, floor and peak of a directory instead of building them
   --check       write nothing; fail where coracle is slower than it has to be
   --guest       measure in the emulated machine of `cargo xtask guest`, with unified cgroup v2;
                 writes benchmarks-v2.md and benchmarks-v2.svg, of which only the ratios count
@@ -54,11 +55,11 @@ const RUN_BY_CRUN: f64 = 0.8;
 fn run(args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     let options = Options::parse(args)?;
     match &options.mode {
-        Mode::Raw { file, programs } => {
-            let samples = measure::measure(&Programs::in_directory(programs), &options)?;
-            fs::write(file, serde_json::to_vec(&samples)?)?;
+        Mode::Raw(staging) => {
+            let samples = measure::measure(staging, &options)?;
+            fs::write(view::samples_file(staging), serde_json::to_vec(&samples)?)?;
         }
-        Mode::Profile => profile::print(&Programs::build()?)?,
+        Mode::Profile => profile::print(&Programs::of(&options)?)?,
         Mode::Check => return check(&view::host(&options)?),
         Mode::Report => write(&options, "benchmarks", &view::host(&options)?)?,
         Mode::Guest => write(&options, "benchmarks-v2", &view::guest(&options)?)?,

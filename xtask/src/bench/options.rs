@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use lexopt::{Arg, ValueExt};
 
 /// What to do.
@@ -12,12 +12,9 @@ pub enum Mode {
     Check,
     Guest,
     Profile,
-    /// Measure in these namespaces, and write the samples to a file: what the others call.
-    Raw {
-        file: PathBuf,
-        /// Where coracle, floor and peak are.
-        programs: PathBuf,
-    },
+    /// Measure in this mount namespace with the programs of a directory, and put the samples there: what
+    /// the others call.
+    Raw(PathBuf),
 }
 
 #[derive(Debug)]
@@ -28,6 +25,8 @@ pub struct Options {
     pub peers: Vec<String>,
     /// Relative to the workspace.
     pub output: PathBuf,
+    /// Where coracle, floor and peak are, if they are not to be built.
+    pub programs: Option<PathBuf>,
 }
 
 const ROUNDS: usize = 100;
@@ -37,7 +36,7 @@ const ROUNDS_IN_GUEST: usize = 20;
 impl Options {
     pub fn parse(mut args: lexopt::Parser) -> anyhow::Result<Self> {
         let mut modes = Vec::new();
-        let (mut rounds, mut file, mut programs) = (None, None, None);
+        let (mut rounds, mut programs) = (None, None);
         let mut peers = vec!["crun".to_owned(), "runc".to_owned()];
         let mut output = PathBuf::from("docs");
         while let Some(arg) = args.next()? {
@@ -45,18 +44,13 @@ impl Options {
                 Arg::Long("rounds") => rounds = Some(args.value()?.parse()?),
                 Arg::Long("peers") => peers = list(&args.value()?.string()?),
                 Arg::Long("output") => output = args.value()?.into(),
+                Arg::Long("programs") => programs = Some(args.value()?.into()),
                 Arg::Long("check") => modes.push(Mode::Check),
                 Arg::Long("guest") => modes.push(Mode::Guest),
                 Arg::Long("profile") => modes.push(Mode::Profile),
-                Arg::Long("raw") => file = Some(PathBuf::from(args.value()?)),
-                Arg::Long("programs") => programs = Some(PathBuf::from(args.value()?)),
+                Arg::Long("raw") => modes.push(Mode::Raw(args.value()?.into())),
                 other => return Err(other.unexpected().into()),
             }
-        }
-        match (file, programs) {
-            (Some(file), Some(programs)) => modes.push(Mode::Raw { file, programs }),
-            (None, None) => {}
-            _ => bail!("--raw and --programs belong together"),
         }
         ensure!(modes.len() < 2, "--check, --guest, --profile and --raw exclude each other");
         let mode = modes.pop().unwrap_or(Mode::Report);
@@ -65,7 +59,7 @@ impl Options {
         ensure!(rounds > 0, "--rounds must be at least 1");
         let crun_is_needed = mode == Mode::Check && !peers.iter().any(|peer| peer == "crun");
         ensure!(!crun_is_needed, "--check compares with crun: name it in --peers");
-        Ok(Self { mode, rounds, peers, output })
+        Ok(Self { mode, rounds, peers, output, programs })
     }
 }
 
@@ -91,7 +85,7 @@ mod tests {
     #[test]
     fn refuses_what_contradicts_itself() {
         assert!(parse(&["--guest", "--check"]).is_err());
-        assert!(parse(&["--raw", "file"]).is_err());
+        assert!(parse(&["--raw", "/tmp", "--profile"]).is_err());
         assert!(parse(&["--rounds", "0"]).is_err());
         assert!(parse(&["--check", "--peers", "runc"]).is_err());
         assert!(parse(&["--peers", ""]).unwrap().peers.is_empty());

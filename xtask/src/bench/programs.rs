@@ -6,6 +6,7 @@ use std::{env, fs};
 
 use anyhow::Context;
 
+use super::options::Options;
 use crate::{build, host, setup, workspace};
 
 /// What is built here.
@@ -25,8 +26,13 @@ pub struct Program {
 }
 
 impl Programs {
+    /// What the options name, or else what is built now.
+    pub fn of(options: &Options) -> anyhow::Result<Self> {
+        options.programs.as_deref().map(Self::in_directory).map_or_else(Self::build, Ok)
+    }
+
     /// Builds them, static and optimized.
-    pub fn build() -> anyhow::Result<Self> {
+    fn build() -> anyhow::Result<Self> {
         setup::add_rust_target()?;
         eprintln!("xtask: building, which takes some minutes at first");
         let coracle = build::coracle()?;
