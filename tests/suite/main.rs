@@ -8,6 +8,7 @@
 mod lifecycle;
 mod mounts;
 mod namespaces;
+mod process;
 
 use std::process::ExitCode;
 
@@ -17,5 +18,6 @@ fn main() -> ExitCode {
     let suite = lifecycle::add_to(Suite::new());
     let suite = namespaces::add_to(suite);
     let suite = mounts::add_to(suite);
+    let suite = process::add_to(suite);
     suite.main()
 }

@@ -1,0 +1,27 @@
+//! `/process`.
+
+mod confinement;
+mod environment;
+mod identity;
+mod limits;
+mod sealing;
+mod streams;
+
+use coracle_testkit::Suite;
+
+pub fn add_to(suite: Suite) -> Suite {
+    suite
+        .group("process::environment", environment::TESTS)
+        .group("process::identity", identity::TESTS)
+        .group("process::confinement", confinement::TESTS)
+        .group("process::limits", limits::TESTS)
+        .group("process::streams", streams::TESTS)
+        .group("process::sealing", sealing::TESTS)
+}
+
+/// The value of a field in the text of a `/proc/PID/status`.
+fn field<'text>(status: &'text str, name: &str) -> &'text str {
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    let mut values = lines.filter(|(key, _)| *key == name).map(|(_, value)| value.trim());
+    values.next().unwrap_or_default()
+}
