@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cgroups;
 mod lifecycle;
 mod mounts;
 mod namespaces;
@@ -19,5 +20,6 @@ fn main() -> ExitCode {
     let suite = namespaces::add_to(suite);
     let suite = mounts::add_to(suite);
     let suite = process::add_to(suite);
+    let suite = cgroups::add_to(suite);
     suite.main()
 }

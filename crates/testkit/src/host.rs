@@ -126,6 +126,13 @@ impl Host {
         Ok(self.hierarchy(controller)?.join(path.trim_start_matches('/')))
     }
 
+    /// Our own cgroup in the hierarchy that is mounted there.
+    pub fn own_cgroup(&self, hierarchy: &Path) -> Result<PathBuf> {
+        let found = self.hierarchies.iter().find(|(_, path)| *path == hierarchy);
+        let (controller, _) = found.context("no such hierarchy")?;
+        self.cgroup_of(i32::try_from(std::process::id())?, controller)
+    }
+
     /// A file of the cgroup that `pid` is in, under its name on v1 or v2.
     pub fn limit_of(&self, pid: i32, controller: &str, [v1, v2]: [&str; 2]) -> Result<String> {
         let name = if self.is_v1(controller) { v1 } else { v2 };

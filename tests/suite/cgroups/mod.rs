@@ -1,0 +1,16 @@
+//! `/linux/cgroupsPath` and `/linux/resources`.
+
+mod devices;
+mod limits;
+mod placement;
+mod visibility;
+
+use coracle_testkit::Suite;
+
+pub fn add_to(suite: Suite) -> Suite {
+    suite
+        .group("cgroups::placement", placement::TESTS)
+        .group("cgroups::limits", limits::TESTS)
+        .group("cgroups::devices", devices::TESTS)
+        .group("cgroups::visibility", visibility::TESTS)
+}
