@@ -1,16 +1,14 @@
 //! Creating a container: the record first, then what it records.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
 use coracle_init::plan::{Slot, StartGate};
 use coracle_ns::{NamespaceKind, NsFd};
 use coracle_process::ProcessRef;
-use coracle_spec::LoadedSpec;
-use oci_spec::runtime::Spec;
+use coracle_spec::{LoadedSpec, Spec};
 
 use crate::console::DescriptorSocket;
 use crate::launch::{Handover, Launch, Step};
@@ -239,8 +237,8 @@ fn in_user_namespace() -> bool {
 }
 
 fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {
-    let given = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
-    Ok(CgroupPath::for_container(given.unwrap_or_default(), id)?)
+    let given = spec.linux.cgroups_path.as_deref().unwrap_or(Path::new(""));
+    Ok(CgroupPath::for_container(given, id)?)
 }
 
 fn check_root(lowered: &Lowered) -> Result<()> {
@@ -260,17 +258,16 @@ fn record(
     lowered: &Lowered,
     (cgroup_paths, rootless): (coracle_cgroup::CgroupPaths, bool),
 ) -> Record {
-    let annotations = spec.annotations().iter().flatten();
     let namespaces = &lowered.plan.namespaces;
     Record {
-        oci_version: spec.version().clone(),
+        oci_version: spec.oci_version.clone(),
         id: builder.id.to_string(),
         bundle: builder.bundle.dir().to_owned(),
         rootfs: lowered.plan.mounts.root.clone(),
         created: crate::container::now(),
         owner: rustix::process::geteuid().as_raw().to_string(),
         rootless,
-        annotations: annotations.map(|(k, v)| (k.clone(), v.clone())).collect::<BTreeMap<_, _>>(),
+        annotations: spec.annotations.clone(),
         cgroup_paths,
         own_pid_namespace: namespaces.create.contains(NamespaceKind::Pid),
         init: None,

@@ -5,9 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use coracle_sys::SyscallError;
-use oci_spec::runtime::Spec;
 
-use crate::{Error, LoadedSpec, Result};
+use crate::{Error, LoadedSpec, Result, Spec};
 
 /// A shell on a terminal, in all namespaces, with few capabilities.
 const DEFAULT: &str = include_str!("default.json");

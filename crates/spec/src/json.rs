@@ -98,11 +98,6 @@ impl<'a> Map<'a> {
         self.0.iter_mut().map(|(key, value)| (&**key, value))
     }
 
-    /// Adds a member; there must be none of that name.
-    pub(crate) fn push(&mut self, key: &'static str, value: Value<'a>) {
-        self.0.push((key.into(), value));
-    }
-
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value<'a>) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
     }

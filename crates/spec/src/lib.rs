@@ -3,7 +3,7 @@
 //! A [`Bundle`] is a directory with a `config.json`. [`Bundle::load`] parses that document once, walks
 //! it against tables of the runtime specification (version [`OCI_VERSION`]) and reports *every* problem
 //! at once, each with a JSON pointer, what was found, what is allowed and a hint. What passes becomes a
-//! typed [`oci_spec::runtime::Spec`] inside a [`LoadedSpec`]; what was only suspicious is kept in
+//! typed [`Spec`] inside a [`LoadedSpec`]; what was only suspicious is kept in
 //! [`LoadedSpec::warnings`]. Nothing is dropped silently.
 //!
 //! ```no_run
@@ -23,6 +23,7 @@ mod error;
 mod id;
 mod json;
 mod load;
+pub mod types;
 mod unsupported;
 mod validate;
 
@@ -31,6 +32,7 @@ pub use defaults::{default_document, default_spec, write_default};
 pub use error::{Error, Result, Violation};
 pub use id::ContainerId;
 pub use load::LoadedSpec;
+pub use types::Spec;
 pub use unsupported::UNSUPPORTED;
 pub use validate::sysctl_path;
 

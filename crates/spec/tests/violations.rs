@@ -316,7 +316,7 @@ fn sysctls_of_namespaces_pass() {
 #[test]
 fn resources() {
     let throttle = json!([{"major": 8, "minor": 0, "rate": -1}]);
-    let hugepages = |size: &str, limit: u64| json!({"pageSize": size, "limit": limit});
+    let hugepages = |size: &str, limit: i64| json!({"pageSize": size, "limit": limit});
     insta::assert_snapshot!(errors(
         &default(),
         "/linux/resources",
@@ -340,7 +340,7 @@ fn resources() {
             ("/blockIO/throttleReadBpsDevice", throttle, "/blockIO/throttleReadBpsDevice/0/rate"),
             ("/hugepageLimits", json!([hugepages("2M", 1)]), "/hugepageLimits/0/pageSize"),
             ("/hugepageLimits", json!([{"pageSize": "2MB"}]), "/hugepageLimits/0/limit"),
-            ("/hugepageLimits", json!([hugepages("2MB", u64::MAX)]), "/hugepageLimits/0/limit"),
+            ("/hugepageLimits", json!([hugepages("2MB", -1)]), "/hugepageLimits/0/limit"),
             (
                 "/hugepageLimits",
                 json!([hugepages("2MB", 1), hugepages("2MB", 2)]),
@@ -478,9 +478,8 @@ fn warnings() {
     let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"));
 
-    let capabilities = spec.process().as_ref().unwrap().capabilities().as_ref().unwrap();
-    assert_eq!(capabilities.bounding().as_ref().unwrap().len(), 1);
-    assert_eq!(spec.mounts().as_ref().unwrap()[0].destination().to_str(), Some("/proc"));
+    assert_eq!(spec.process.capabilities.bounding.len(), 1);
+    assert_eq!(spec.mounts[0].destination.to_str(), Some("/proc"));
 }
 
 #[test]
@@ -504,10 +503,10 @@ fn null_and_empty_mean_missing() {
     }
     let LoadedSpec { spec, warnings, .. } = load(&document).unwrap();
     assert_eq!(warnings, []);
-    assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
-    let resources = spec.linux().as_ref().unwrap().resources().as_ref().unwrap();
-    assert!(resources.pids().is_none(), "an unset limit is not a limit of 0");
-    assert!(resources.memory().unwrap().swappiness().is_none());
+    assert_eq!(spec.process.user.uid, 0);
+    let resources = spec.linux.resources;
+    assert_eq!(resources.pids.limit, None, "an unset limit is not a limit of 0");
+    assert_eq!(resources.memory.swappiness, None);
 }
 
 #[test]

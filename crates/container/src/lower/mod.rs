@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use coracle_cgroup::{CgroupPaths, CgroupRoot, Resources};
 use coracle_init::plan::{CgroupEntry, Plan};
 use coracle_ns::NamespaceKind;
-use oci_spec::runtime::{Linux, Spec};
+use coracle_spec::Spec;
 
 pub(crate) use namespaces::kind_of_sysctl;
 
@@ -56,32 +56,25 @@ pub(crate) struct Lowered {
 /// Turns the specification into plans.
 pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let mut warnings = Vec::new();
-    let default = Linux::default();
-    let linux = spec.linux().as_ref().unwrap_or(&default);
-    let (namespaces, join) = namespaces::lower(spec, linux)?;
+    let (namespaces, join) = namespaces::lower(spec)?;
     let new_user = namespaces.create.contains(NamespaceKind::User);
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
     let available = if new_user { coracle_caps::CapSet::ALL } else { context.capabilities };
     let process = process::lower(spec, context)?;
     let plan = Plan {
-        mounts: mounts::lower(spec, linux, context, &namespaces, any_user || context.rootless)?,
-        confine: confine::lower(spec, linux, available, &mut warnings)?,
+        mounts: mounts::lower(spec, context, &namespaces, any_user || context.rootless)?,
+        confine: confine::lower(spec, available, &mut warnings)?,
         process,
         namespaces,
         cgroup: CgroupEntry::default(),
     };
-    let resources = resources::lower(linux, &plan.mounts.devices, &mut warnings)?;
+    let resources = resources::lower(&spec.linux.resources, &plan.mounts.devices, &mut warnings)?;
     Ok(Lowered { plan, join, resources, warnings })
 }
 
 /// What the specification asks for and cannot have.
 fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Error {
     Error::Spec { pointer: pointer.into(), message: message.into() }
-}
-
-/// A field that every container needs, though the specification's types let it be missing.
-fn required<'spec, T>(field: Option<&'spec T>, pointer: &str) -> Result<&'spec T> {
-    field.ok_or_else(|| invalid(pointer, "must be given"))
 }
 
 #[cfg(test)]

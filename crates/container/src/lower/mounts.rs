@@ -9,24 +9,24 @@ use coracle_mount::{
     PropagationKind,
 };
 use coracle_ns::NamespaceKind;
-use oci_spec::runtime::{Linux, Mount, Spec};
+use coracle_spec::Spec;
+use coracle_spec::types::{Linux, Mount};
 
-use super::{Context, devices, invalid, required};
+use super::{Context, devices, invalid};
 use crate::Result;
 
 pub(super) fn lower(
     spec: &Spec,
-    linux: &Linux,
     context: &Context<'_>,
     namespaces: &NamespacesPlan,
     unprivileged: bool,
 ) -> Result<MountsPlan> {
-    let root = required(spec.root().as_ref(), "/root")?;
-    let root_path = context.bundle.join(root.path());
+    let Spec { root, linux, .. } = spec;
+    let root_path = context.bundle.join(&root.path);
     let lowering = Lowering { context, root: &root_path, namespaces };
     let mut steps = Vec::new();
     let mut readonly_later = Vec::new();
-    for (index, mount) in spec.mounts().iter().flatten().enumerate() {
+    for (index, mount) in spec.mounts.iter().enumerate() {
         let mut step = lowering.step(mount, format!("/mounts/{index}"))?;
         // It is filled with devices first.
         if step.path == Path::new("/dev") && step.attributes.set.contains(MountFlags::RDONLY) {
@@ -39,18 +39,17 @@ pub(super) fn lower(
         .iter()
         .any(|step| step.path == Path::new("/dev") && matches!(step.kind, MountKind::Bind { .. }));
     let propagation = rootfs_propagation(linux)?;
-    let paths = |list: &Option<Vec<String>>| list.iter().flatten().map(PathBuf::from).collect();
     Ok(MountsPlan {
         outside: outside(propagation),
         propagation: propagation.filter(|p| p.kind != PropagationKind::Slave),
         steps,
         setup_dev: own_dev,
-        devices: devices::lower(linux, own_dev)?,
+        devices: devices::lower(&linux.devices, own_dev),
         bind_devices: unprivileged,
         readonly_later,
-        masked: paths(linux.masked_paths()),
-        readonly: paths(linux.readonly_paths()),
-        readonly_root: root.readonly().unwrap_or_default(),
+        masked: linux.masked_paths.clone(),
+        readonly: linux.readonly_paths.clone(),
+        readonly_root: root.readonly,
         pivot: !context.no_pivot,
         root: root_path,
     })
@@ -66,7 +65,7 @@ fn outside(propagation: Option<Propagation>) -> Propagation {
 }
 
 fn rootfs_propagation(linux: &Linux) -> Result<Option<Propagation>> {
-    let name = linux.rootfs_propagation().as_deref().filter(|name| !name.is_empty());
+    let name = linux.rootfs_propagation.as_deref();
     let unknown = |name| {
         let message =
             format!("{name:?} is none of shared, slave, private, unbindable, and each with r");
@@ -84,11 +83,10 @@ struct Lowering<'plan> {
 
 impl Lowering<'_> {
     fn step(&self, mount: &Mount, name: String) -> Result<MountStep> {
-        let words = mount.options().iter().flatten().map(String::as_str);
-        let options = MountOptions::parse(words)
+        let options = MountOptions::parse(mount.options.iter().map(String::as_str))
             .map_err(|error| invalid(format!("{name}/options"), error.to_string()))?;
-        let path = absolute(mount.destination());
-        let fstype = mount.typ().as_deref().unwrap_or_default();
+        let path = mount.destination.clone();
+        let fstype = mount.kind.as_deref().unwrap_or_default();
         let bind = options.bind.or((fstype == "bind").then_some(false));
         let kind = match (bind, fstype) {
             (Some(recursive), _) => {
@@ -96,7 +94,8 @@ impl Lowering<'_> {
                     let message = format!("a bind mount takes no file system option: {parameter}");
                     return Err(invalid(format!("{name}/options"), message));
                 }
-                let source = required(mount.source().as_ref(), &format!("{name}/source"))?;
+                let missing = || invalid(format!("{name}/source"), "must be given");
+                let source = mount.source.as_deref().ok_or_else(missing)?;
                 MountKind::Bind { source: self.source(source), recursive }
             }
             (None, "cgroup" | "cgroup2") => self.cgroup(),
@@ -106,7 +105,7 @@ impl Lowering<'_> {
             }
             (None, fstype) => MountKind::Filesystem(Filesystem {
                 fstype: fstype.to_owned(),
-                source: mount.source().as_ref().map(|source| source.display().to_string()),
+                source: mount.source.as_ref().map(|source| source.display().to_string()),
                 parameters: options.parameters,
             }),
         };
@@ -177,9 +176,4 @@ fn links(entry: &CgroupV1Entry) -> Vec<(String, String)> {
         .filter(|name| name != "none" && *name != entry.name)
         .map(|name| (name, entry.name.clone()))
         .collect()
-}
-
-/// Old configurations have relative destinations; they start at the root.
-fn absolute(destination: &Path) -> PathBuf {
-    Path::new("/").join(destination)
 }

@@ -5,21 +5,19 @@ use std::path::PathBuf;
 use coracle_init::plan::NamespacesPlan;
 use coracle_ns::idmap::{IdMap, IdMapping};
 use coracle_ns::{ClockOffset, NamespaceKind, TimeOffsets};
-use coracle_spec::sysctl_path;
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
+use coracle_spec::types::{self, Linux, NamespaceType};
+use coracle_spec::{Spec, sysctl_path};
 
 use super::invalid;
 use crate::Result;
 
-pub(super) fn lower(
-    spec: &Spec,
-    linux: &Linux,
-) -> Result<(NamespacesPlan, Vec<(NamespaceKind, PathBuf)>)> {
+pub(super) fn lower(spec: &Spec) -> Result<(NamespacesPlan, Vec<(NamespaceKind, PathBuf)>)> {
+    let linux = &spec.linux;
     let mut plan = NamespacesPlan::default();
     let mut join = Vec::new();
-    for namespace in linux.namespaces().iter().flatten() {
-        let kind = kind(namespace.typ());
-        match namespace.path().as_ref().filter(|path| !path.as_os_str().is_empty()) {
+    for namespace in &linux.namespaces {
+        let kind = kind(namespace.kind);
+        match &namespace.path {
             Some(path) => join.push((kind, path.clone())),
             None => plan.create.insert(kind),
         }
@@ -32,16 +30,16 @@ pub(super) fn lower(
         return Err(invalid("/linux/namespaces", message));
     }
     if plan.create.contains(NamespaceKind::User) {
-        plan.uid_map = id_map(linux.uid_mappings());
-        plan.gid_map = id_map(linux.gid_mappings());
+        plan.uid_map = id_map(&linux.uid_mappings);
+        plan.gid_map = id_map(&linux.gid_mappings);
         if plan.uid_map.is_empty() || plan.gid_map.is_empty() {
             let message = "a new user namespace needs /linux/uidMappings and /linux/gidMappings";
             return Err(invalid("/linux/namespaces", message));
         }
     }
-    plan.time_offsets = time_offsets(linux);
-    plan.hostname = spec.hostname().clone().filter(|name| !name.is_empty());
-    plan.domainname = spec.domainname().clone().filter(|name| !name.is_empty());
+    plan.time_offsets = time_offsets(linux.time_offsets);
+    plan.hostname = spec.hostname.clone();
+    plan.domainname = spec.domainname.clone();
     plan.sysctls = sysctls(linux)?;
     Ok((plan, join))
 }
@@ -52,7 +50,7 @@ fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>> {
         let path = sysctl_path(name).ok_or_else(|| invalid(pointer, "is no kernel parameter"))?;
         Ok((path, value.clone()))
     };
-    let mut sysctls = linux.sysctl().iter().flatten().map(path).collect::<Result<Vec<_>>>()?;
+    let mut sysctls = linux.sysctl.iter().map(path).collect::<Result<Vec<_>>>()?;
     sysctls.sort();
     Ok(sysctls)
 }
@@ -66,35 +64,30 @@ pub(crate) fn kind_of_sysctl(path: &str) -> NamespaceKind {
     }
 }
 
-fn kind(oci: LinuxNamespaceType) -> NamespaceKind {
+fn kind(oci: NamespaceType) -> NamespaceKind {
     match oci {
-        LinuxNamespaceType::Mount => NamespaceKind::Mount,
-        LinuxNamespaceType::Cgroup => NamespaceKind::Cgroup,
-        LinuxNamespaceType::Uts => NamespaceKind::Uts,
-        LinuxNamespaceType::Ipc => NamespaceKind::Ipc,
-        LinuxNamespaceType::User => NamespaceKind::User,
-        LinuxNamespaceType::Pid => NamespaceKind::Pid,
-        LinuxNamespaceType::Network => NamespaceKind::Net,
-        LinuxNamespaceType::Time => NamespaceKind::Time,
+        NamespaceType::Mount => NamespaceKind::Mount,
+        NamespaceType::Cgroup => NamespaceKind::Cgroup,
+        NamespaceType::Uts => NamespaceKind::Uts,
+        NamespaceType::Ipc => NamespaceKind::Ipc,
+        NamespaceType::User => NamespaceKind::User,
+        NamespaceType::Pid => NamespaceKind::Pid,
+        NamespaceType::Network => NamespaceKind::Net,
+        NamespaceType::Time => NamespaceKind::Time,
     }
 }
 
-fn id_map(mappings: &Option<Vec<LinuxIdMapping>>) -> IdMap {
-    let mapping = |oci: &LinuxIdMapping| IdMapping {
-        inside: oci.container_id(),
-        outside: oci.host_id(),
-        count: oci.size(),
+fn id_map(mappings: &[types::IdMapping]) -> IdMap {
+    let mapping = |oci: &types::IdMapping| IdMapping {
+        inside: oci.container_id,
+        outside: oci.host_id,
+        count: oci.size,
     };
-    IdMap(mappings.iter().flatten().map(mapping).collect())
+    IdMap(mappings.iter().map(mapping).collect())
 }
 
-fn time_offsets(linux: &Linux) -> TimeOffsets {
-    let offset = |clock: &str| {
-        let oci = linux.time_offsets().as_ref()?.get(clock)?;
-        Some(ClockOffset {
-            seconds: oci.secs().unwrap_or_default(),
-            nanoseconds: oci.nanosecs().unwrap_or_default(),
-        })
-    };
-    TimeOffsets { monotonic: offset("monotonic"), boottime: offset("boottime") }
+fn time_offsets(oci: types::TimeOffsets) -> TimeOffsets {
+    let offset =
+        |oci: types::TimeOffset| ClockOffset { seconds: oci.secs, nanoseconds: oci.nanosecs };
+    TimeOffsets { monotonic: oci.monotonic.map(offset), boottime: oci.boottime.map(offset) }
 }

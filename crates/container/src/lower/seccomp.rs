@@ -5,26 +5,24 @@ use coracle_seccomp::{
     Action, Arch, Comparator, FilterFlags, Operator, Profile, Rule, compile, parse_flag,
     supported_flags,
 };
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompArg, LinuxSyscall};
+use coracle_spec::types::{Seccomp, Syscall, SyscallArg};
 
 use super::invalid;
 use crate::Result;
 
 /// Compiles the profile; nothing is left of one that allows everything.
-pub(super) fn lower(oci: &LinuxSeccomp, warnings: &mut Vec<String>) -> Result<Option<SeccompPlan>> {
+pub(super) fn lower(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Option<SeccompPlan>> {
     let pointer = "/linux/seccomp";
     let refused = |error: coracle_seccomp::Error| invalid(pointer, error.to_string());
-    let default = oci.default_action().to_string();
-    let default = Action::from_oci(&default, oci.default_errno_ret()).map_err(refused)?;
-    let rules = oci.syscalls().iter().flatten().map(rule).collect::<Result<Vec<_>, _>>();
-    let rules = rules.map_err(refused)?;
+    let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
+    let rules = oci.syscalls.iter().map(rule).collect::<Result<Vec<_>, _>>().map_err(refused)?;
     if default == Action::Allow && rules.is_empty() {
         return Ok(None);
     }
     let mut profile = Profile::new(default);
     profile.rules = rules;
-    for arch in oci.architectures().iter().flatten() {
-        let arch: Arch = arch.to_string().parse().map_err(refused)?;
+    for arch in &oci.architectures {
+        let arch: Arch = arch.parse().map_err(refused)?;
         match arch {
             // A profile lists the architectures of every host that it is for.
             arch if !arch.is_supported() => warnings.push(format!(
@@ -40,15 +38,14 @@ pub(super) fn lower(oci: &LinuxSeccomp, warnings: &mut Vec<String>) -> Result<Op
 }
 
 /// As in runc, no list means the flag that costs least, and an empty list means none.
-fn flags(oci: &LinuxSeccomp) -> Result<FilterFlags> {
-    let Some(names) = oci.flags() else {
+fn flags(oci: &Seccomp) -> Result<FilterFlags> {
+    let Some(names) = &oci.flags else {
         return Ok(FilterFlags::SPEC_ALLOW & supported_flags());
     };
     let mut flags = FilterFlags::empty();
     for name in names {
-        let name = name.to_string();
-        let flag = parse_flag(&name)
-            .map_err(|error| invalid("/linux/seccomp/flags", error.to_string()))?;
+        let flag =
+            parse_flag(name).map_err(|error| invalid("/linux/seccomp/flags", error.to_string()))?;
         if !supported_flags().contains(flag) {
             let message = format!("this kernel does not support {name}");
             return Err(invalid("/linux/seccomp/flags", message));
@@ -58,20 +55,14 @@ fn flags(oci: &LinuxSeccomp) -> Result<FilterFlags> {
     Ok(flags)
 }
 
-fn rule(oci: &LinuxSyscall) -> Result<Rule, coracle_seccomp::Error> {
-    let action = Action::from_oci(&oci.action().to_string(), oci.errno_ret())?;
-    let mut rule = Rule::new(oci.names().iter().cloned(), action);
-    rule.args = oci.args().iter().flatten().map(comparator).collect::<Result<_, _>>()?;
+fn rule(oci: &Syscall) -> Result<Rule, coracle_seccomp::Error> {
+    let action = Action::from_oci(&oci.action, oci.errno_ret)?;
+    let mut rule = Rule::new(oci.names.iter().cloned(), action);
+    rule.args = oci.args.iter().map(comparator).collect::<Result<_, _>>()?;
     Ok(rule)
 }
 
-fn comparator(oci: &LinuxSeccompArg) -> Result<Comparator, coracle_seccomp::Error> {
-    let op: Operator = oci.op().to_string().parse()?;
-    Ok(Comparator {
-        // What does not fit is no argument either; compiling says so.
-        index: u32::try_from(oci.index()).unwrap_or(u32::MAX),
-        op,
-        value: oci.value(),
-        value_two: oci.value_two().unwrap_or_default(),
-    })
+fn comparator(oci: &SyscallArg) -> Result<Comparator, coracle_seccomp::Error> {
+    let op: Operator = oci.op.parse()?;
+    Ok(Comparator { index: oci.index, op, value: oci.value, value_two: oci.value_two })
 }

@@ -78,21 +78,18 @@ fn sets(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
 /// Takes out the names that no kernel knows: the specification asks for a warning, not an error. A name
 /// in another spelling is not known either; guessing which power was meant is not a runtime's business.
 fn known(report: &mut Report, at: &At<'_>, set: &mut Vec<Value<'_>>) {
-    let mut seen = [false; KNOWN.len()];
     let mut index = 0;
     set.retain(|name| {
         let at = at.index(index);
         index += 1;
         let name = name.as_str().unwrap_or_default();
-        match KNOWN.binary_search(&name) {
-            Ok(known) => !std::mem::replace(&mut seen[known], true),
-            Err(_) => {
-                let fault =
-                    Fault::new(format!("{} is not a capability and is ignored", shown_text(name)));
-                report.warn(&at, meant(fault, name));
-                false
-            }
+        let known = KNOWN.binary_search(&name).is_ok();
+        if !known {
+            let fault =
+                Fault::new(format!("{} is not a capability and is ignored", shown_text(name)));
+            report.warn(&at, meant(fault, name));
         }
+        known
     });
 }
 

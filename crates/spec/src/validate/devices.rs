@@ -1,7 +1,7 @@
 //! `/linux/devices` and `/linux/resources/devices`.
 
 use super::report::{At, Fault, Report};
-use super::schema::{ID, Kind, Object, Verdict, field, free_object, required, text};
+use super::schema::{ID, Kind, Object, Verdict, field, required, text};
 use super::text::absolute;
 use crate::json::Map;
 
@@ -25,7 +25,7 @@ pub(super) static DEVICE: Kind = Kind::Object(&Object {
     rule: numbers,
 });
 
-/// A rule of the device controller; -1 stands for every number.
+/// A rule of the device controller.
 pub(super) static RULE: Kind = Kind::Object(&Object {
     fields: &[
         required("allow", Kind::Bool, "write true or false"),
@@ -34,7 +34,7 @@ pub(super) static RULE: Kind = Kind::Object(&Object {
         field("minor", Kind::Int(-1, u32::MAX as i128)),
         field("access", Kind::Text(access)),
     ],
-    rule: free_object,
+    rule: wildcards,
 });
 
 fn numbers(report: &mut Report, at: &At<'_>, device: &mut Map<'_>) {
@@ -47,6 +47,11 @@ fn numbers(report: &mut Report, at: &At<'_>, device: &mut Map<'_>) {
             report.error(&at.key(name), fault.hint("only a pipe (type \"p\") has no number"));
         }
     }
+}
+
+/// No number stands for every number, as -1 did in older versions of the specification.
+fn wildcards(_: &mut Report, _: &At<'_>, rule: &mut Map<'_>) {
+    rule.retain(|_, value| value.as_int() != Some(-1));
 }
 
 fn access(access: &str) -> Verdict {

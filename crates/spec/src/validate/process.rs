@@ -79,10 +79,6 @@ const RLIMITS: &[&str] = &[
 ];
 
 fn process(report: &mut Report, at: &At<'_>, process: &mut Map<'_>) {
-    // The specification lets it be missing, the type does not.
-    if !process.contains("user") {
-        process.push("user", Value::Object(Map::default()));
-    }
     ignored(report, at, process, "commandLine");
 }
 
@@ -90,10 +86,11 @@ fn user(report: &mut Report, at: &At<'_>, user: &mut Map<'_>) {
     ignored(report, at, user, "username");
 }
 
-/// Warns of a field that has a meaning on Windows only.
-fn ignored(report: &mut Report, at: &At<'_>, map: &Map<'_>, name: &str) {
+/// Takes out a field that has a meaning on Windows only.
+fn ignored(report: &mut Report, at: &At<'_>, map: &mut Map<'_>, name: &str) {
     if map.contains(name) {
         report.warn(&at.key(name), Fault::new("has no meaning on Linux and is ignored"));
+        map.retain(|key, _| key != name);
     }
 }
 

@@ -4,8 +4,7 @@
 use super::devices;
 use super::report::{At, Fault, Report};
 use super::schema::{
-    I64, Kind, Object, U16, U32, U64, Verdict, field, free_list, free_object, int, object,
-    required, unique,
+    I64, Kind, Object, U16, U32, U64, Verdict, field, free_list, free_object, int, required, unique,
 };
 use super::text::{interface, not_empty, one_line};
 use crate::json::{Map, Value};
@@ -22,7 +21,7 @@ pub(super) const RESOURCES: Kind = Kind::Object(&Object {
         field("network", Kind::Object(&NETWORK)),
         field("rdma", Kind::Map(not_empty, &RDMA)),
     ],
-    rule: resources,
+    rule: free_object,
 });
 
 static PIDS: Object = Object { fields: &[field("limit", I64)], rule: free_object };
@@ -77,8 +76,7 @@ static CPU: Object = Object {
 static HUGEPAGES: Kind = Kind::Object(&Object {
     fields: &[
         required("pageSize", Kind::Text(page_size), "give the size of a page, as \"2MB\""),
-        // The typed document holds it in an i64; the kernel counts pages in less.
-        required("limit", Kind::Int(0, i64::MAX as i128), "give the number of bytes"),
+        required("limit", U64, "give the number of bytes"),
     ],
     rule: free_object,
 });
@@ -141,13 +139,6 @@ fn page_size(size: &str) -> Verdict {
 
 fn page_sizes(report: &mut Report, at: &At<'_>, limits: &[Value<'_>]) {
     unique(report, at, limits, "pageSize");
-}
-
-/// Without a limit nothing is asked; the typed document would make that 0, the smallest limit.
-fn resources(_: &mut Report, _: &At<'_>, resources: &mut Map<'_>) {
-    if object(resources, "pids").is_some_and(Map::is_empty) {
-        resources.retain(|key, _| key != "pids");
-    }
 }
 
 /// `swap` is memory and swap together, so it cannot be less than memory alone. A swappiness of -1 as

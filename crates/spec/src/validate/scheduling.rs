@@ -70,23 +70,9 @@ fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<'_>) {
             report.error(&at.key(name), fault.hint("only SCHED_DEADLINE has one"));
         }
     }
-    rename_flags(scheduler);
 }
 
-/// Two flags have another name in the `oci-spec` crate (0.10) than in the specification.
-fn rename_flags(scheduler: &mut Map<'_>) {
-    let Some(Value::Array(flags)) = scheduler.get_mut("flags") else { return };
-    for flag in flags {
-        let name = match flag.as_str() {
-            Some("SCHED_FLAG_RESET_ON_FORK") => "SCHED_RESET_ON_FORK",
-            Some("SCHED_FLAG_DL_OVERRUN") => "SCHED_FLAG_D_L_OVERRUN",
-            _ => continue,
-        };
-        *flag = Value::String(name.into());
-    }
-}
-
-/// Brings both lists into the form that the typed document takes: no spaces, no empty elements.
+/// Brings both lists into one form: no spaces, no empty elements.
 fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<'_>) {
     affinity.retain(|name, value| {
         let Some(text) = value.as_str() else { return true };
