@@ -10,6 +10,7 @@ mod lifecycle;
 mod mounts;
 mod namespaces;
 mod process;
+mod seccomp;
 
 use std::process::ExitCode;
 
@@ -21,5 +22,6 @@ fn main() -> ExitCode {
     let suite = mounts::add_to(suite);
     let suite = process::add_to(suite);
     let suite = cgroups::add_to(suite);
+    let suite = seccomp::add_to(suite);
     suite.main()
 }

@@ -1,0 +1,188 @@
+//! What becomes of a system call.
+
+use coracle_testkit::Verdict::Passed;
+use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, need, tests};
+use serde_json::json;
+
+use super::probe::{GETPPID, GETPPID_OF_X86, GETUID, GETUID_OF_X86, attempt, socket, supported};
+use super::{filter, on_getppid};
+
+pub const TESTS: &[Test] = tests![
+    denies_with_and_without_no_new_privs,
+    denies_to_users_too,
+    takes_the_errno_that_is_asked_for,
+    kills,
+    lets_pass_what_is_only_logged,
+    fails_what_nobody_traces,
+    allows_only_what_is_listed,
+    says_of_new_calls_that_there_are_none,
+    compares_arguments,
+    covers_the_other_architectures,
+    kills_programs_of_architectures_that_are_not_listed,
+    has_an_effect_on_ordinary_programs,
+    has_no_filter_without_a_profile,
+];
+
+fn has_filter(t: &Context, bundle: Bundle) -> Result<String> {
+    let output = t.run(&bundle.script("grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status"))?;
+    Ok(output.expect(0)?.stdout.replace('\t', " "))
+}
+
+fn denies_with_and_without_no_new_privs(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    for flag in [true, false] {
+        let bundle = || -> Result<Bundle> { Ok(t.bundle()?.set("/process/noNewPrivileges", flag)) };
+        let denying = on_getppid(bundle()?, "SCMP_ACT_ERRNO");
+        let shown = format!("NoNewPrivs: {}\nSeccomp: 2\n", u8::from(flag));
+        check_eq!(has_filter(t, denying.clone())?, shown);
+        attempt(t, denying, GETPPID)?.expect(1)?;
+        attempt(t, on_getppid(bundle()?, "SCMP_ACT_ERRNO"), GETUID)?.expect(0)?;
+        attempt(t, bundle()?, GETPPID)?.expect(0)?;
+    }
+    Ok(Passed)
+}
+
+fn denies_to_users_too(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    for flag in [true, false] {
+        let bundle = t.bundle()?.set("/process/user/uid", 1000).capabilities(&[]);
+        let bundle = bundle.set("/process/noNewPrivileges", flag);
+        attempt(t, on_getppid(bundle, "SCMP_ACT_ERRNO"), GETPPID)?.expect(1)?;
+    }
+    Ok(Passed)
+}
+
+fn takes_the_errno_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    for errno in [13, 38, 99] {
+        let rules = json!([
+            {"names": ["getppid"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno}
+        ]);
+        attempt(t, filter(t.bundle()?, "SCMP_ACT_ALLOW", rules), GETPPID)?.expect(errno)?;
+    }
+    let bundle = t.bundle()?.set("/linux/seccomp/defaultErrnoRet", 77);
+    let bundle = bundle.set("/linux/seccomp/defaultAction", "SCMP_ACT_ERRNO");
+    let allowed = json!([{"names": ["execve", "exit_group"], "action": "SCMP_ACT_ALLOW"}]);
+    attempt(t, bundle.set("/linux/seccomp/syscalls", allowed), GETPPID)?.expect(77)?;
+    Ok(Passed)
+}
+
+fn kills(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    // SIGSYS has number 31.
+    for action in ["KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP"] {
+        for flag in [true, false] {
+            let bundle = t.bundle()?.set("/process/noNewPrivileges", flag);
+            // The first process of a pid namespace is spared a signal that it does not handle, but not this.
+            let bundle = on_getppid(bundle, &format!("SCMP_ACT_{action}"));
+            attempt(t, bundle, GETPPID)?.expect(159)?;
+        }
+    }
+    Ok(Passed)
+}
+
+fn lets_pass_what_is_only_logged(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    attempt(t, on_getppid(t.bundle()?, "SCMP_ACT_LOG"), GETPPID)?.expect(0)?;
+    Ok(Passed)
+}
+
+fn fails_what_nobody_traces(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    attempt(t, on_getppid(t.bundle()?, "SCMP_ACT_TRACE"), GETPPID)?.expect(38)?;
+    Ok(Passed)
+}
+
+/// With no_new_privs nothing of the set-up must be on the list.
+fn allows_only_what_is_listed(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let allowed = json!([
+        {"names": ["execve", "exit_group", "getppid"], "action": "SCMP_ACT_ALLOW"}
+    ]);
+    let strict = |default: &str| -> Result<Bundle> {
+        let bundle = t.bundle()?.set("/process/noNewPrivileges", true);
+        Ok(filter(bundle, default, allowed.clone()))
+    };
+    attempt(t, strict("SCMP_ACT_ERRNO")?, GETPPID)?.expect(0)?;
+    attempt(t, strict("SCMP_ACT_ERRNO")?, GETUID)?.expect(1)?;
+    attempt(t, strict("SCMP_ACT_KILL_PROCESS")?, GETPPID)?.expect(0)?;
+    attempt(t, strict("SCMP_ACT_KILL_PROCESS")?, GETUID)?.expect(159)?;
+    Ok(Passed)
+}
+
+/// A program that finds a call denied may give up; one that finds it missing tries an older one.
+fn says_of_new_calls_that_there_are_none(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let allowed = json!([
+        {"names": ["execve", "exit_group", "openat2"], "action": "SCMP_ACT_ALLOW"}
+    ]);
+    let strict =
+        || -> Result<Bundle> { Ok(filter(t.bundle()?, "SCMP_ACT_ERRNO", allowed.clone())) };
+    for newer in [600, 5000] {
+        attempt(t, strict()?, super::probe::Call::Native(newer, 0, 0))?.expect(38)?;
+    }
+    // getuid(2) is older than openat2(2): the author knew it and left it out.
+    attempt(t, strict()?, GETUID)?.expect(1)?;
+    Ok(Passed)
+}
+
+fn compares_arguments(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let (local, internet) = (1, 2);
+    let deny = |args: serde_json::Value| -> Result<Bundle> {
+        let rules = json!([{"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97, "args": args}]);
+        Ok(filter(t.bundle()?, "SCMP_ACT_ALLOW", rules))
+    };
+    let denied = |args: &serde_json::Value, call| -> Result<bool> {
+        Ok(attempt(t, deny(args.clone())?, call)?.code() == 97)
+    };
+    let equal = json!([{"index": 0, "op": "SCMP_CMP_EQ", "value": internet}]);
+    check!(denied(&equal, socket(internet, 1))? && !denied(&equal, socket(local, 1))?);
+    let other = json!([{"index": 0, "op": "SCMP_CMP_NE", "value": internet}]);
+    check!(!denied(&other, socket(internet, 1))? && denied(&other, socket(local, 1))?);
+    let masked = json!([{"index": 1, "op": "SCMP_CMP_MASKED_EQ", "value": 0xf, "valueTwo": 2}]);
+    check!(denied(&masked, socket(local, 2 | 0o2_000_000))? && !denied(&masked, socket(local, 1))?);
+    let both = json!([
+        {"index": 0, "op": "SCMP_CMP_EQ", "value": internet},
+        {"index": 1, "op": "SCMP_CMP_GE", "value": 2}
+    ]);
+    check!(denied(&both, socket(internet, 2))? && !denied(&both, socket(internet, 1))?);
+    check!(!denied(&both, socket(local, 2))?);
+    Ok(Passed)
+}
+
+fn covers_the_other_architectures(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let architectures = json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]);
+    let bundle = || -> Result<Bundle> {
+        let bundle = on_getppid(t.bundle()?, "SCMP_ACT_ERRNO");
+        Ok(bundle.set("/linux/seccomp/architectures", architectures.clone()))
+    };
+    attempt(t, t.bundle()?, GETPPID_OF_X86)?.expect(0)?;
+    attempt(t, bundle()?, GETPPID_OF_X86)?.expect(1)?;
+    attempt(t, bundle()?, GETUID_OF_X86)?.expect(0)?;
+    attempt(t, bundle()?, GETPPID)?.expect(1)?;
+    Ok(Passed)
+}
+
+fn kills_programs_of_architectures_that_are_not_listed(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let bundle = on_getppid(t.bundle()?, "SCMP_ACT_ERRNO");
+    let bundle = bundle.set("/linux/seccomp/architectures", json!(["SCMP_ARCH_X86_64"]));
+    attempt(t, bundle, GETUID_OF_X86)?.expect(159)?;
+    Ok(Passed)
+}
+
+fn has_an_effect_on_ordinary_programs(t: &mut Context) -> Result<Verdict> {
+    let rules = json!([{"names": ["mkdir", "mkdirat", "nosuchcall"], "action": "SCMP_ACT_ERRNO"}]);
+    let bundle = filter(t.bundle()?.writable(), "SCMP_ACT_ALLOW", rules);
+    let output = t.run(&bundle.clone().script("mkdir /new; touch /file; ls -d /new /file"))?;
+    check_eq!(output.text(), "/file");
+    check!(output.stderr.contains("Operation not permitted"), "{output}");
+    Ok(Passed)
+}
+
+fn has_no_filter_without_a_profile(t: &mut Context) -> Result<Verdict> {
+    check!(has_filter(t, t.bundle()?)?.contains("Seccomp: 0"));
+    Ok(Passed)
+}

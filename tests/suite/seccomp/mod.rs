@@ -1,0 +1,22 @@
+//! `/linux/seccomp`.
+
+mod actions;
+mod probe;
+mod profiles;
+
+use coracle_testkit::{Bundle, Suite};
+use serde_json::{Value, json};
+
+pub fn add_to(suite: Suite) -> Suite {
+    suite.group("seccomp::actions", actions::TESTS).group("seccomp::profiles", profiles::TESTS)
+}
+
+/// A filter with a default action and rules.
+fn filter(bundle: Bundle, default: &str, rules: Value) -> Bundle {
+    bundle.set("/linux/seccomp", json!({"defaultAction": default, "syscalls": rules}))
+}
+
+/// A filter that answers getppid(2) with an action and lets all others pass.
+fn on_getppid(bundle: Bundle, action: &str) -> Bundle {
+    filter(bundle, "SCMP_ACT_ALLOW", json!([{"names": ["getppid"], "action": action}]))
+}
