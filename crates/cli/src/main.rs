@@ -16,6 +16,10 @@ use crate::log::Log;
 use crate::parse::Invocation;
 
 fn main() -> ExitCode {
+    // A caller that ignores SIGCHLD would have our children vanish unwaited for.
+    if let Err(error) = coracle_sys::signal::reset_child() {
+        return error::Failure::from(error).report(&Log::default());
+    }
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     let invocation = match Invocation::parse(args) {
         Ok(invocation) => invocation,

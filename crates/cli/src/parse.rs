@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+
+use coracle_sys::fd::{duplicate, is_open};
 
 use crate::error::{Failure, Result};
 use crate::exit_code;
@@ -23,6 +26,9 @@ pub struct Invocation {
     pub flags: Values,
     /// What is no flag.
     pub positional: Vec<OsString>,
+    /// The descriptors of `--preserve-fds`: copied before anything else is opened, which could get their
+    /// numbers.
+    pub preserved: Vec<OwnedFd>,
 }
 
 /// Flags and their values; of a flag given twice the last value counts, unless it is read as a list.
@@ -90,7 +96,8 @@ impl Invocation {
             let message = format!("usage: coracle {} [flags] {}", command.name, command.usage);
             return Err(Failure::new(message).into());
         }
-        Ok(Self { command, globals, flags, positional })
+        let preserved = preserved(&flags)?;
+        Ok(Self { command, globals, flags, positional, preserved })
     }
 
     /// The positional argument number `index`, as text.
@@ -128,6 +135,19 @@ impl Values {
 
 fn utf8(text: &OsStr) -> Result<&str> {
     text.to_str().ok_or_else(|| Failure::new(format!("{text:?} is not UTF-8")))
+}
+
+fn preserved(flags: &Values) -> Result<Vec<OwnedFd>> {
+    let Some(count) = flags.text("preserve-fds")? else { return Ok(Vec::new()) };
+    let wrong = || Failure::new(format!("--preserve-fds {count:?}: give a number up to 1024"));
+    let count: i32 =
+        count.parse().ok().filter(|count| (0..=1024).contains(count)).ok_or_else(wrong)?;
+    // Of all, before the first copy takes the number of one that is missing.
+    if let Some(missing) = (3..3 + count).find(|number| !is_open(*number)) {
+        let message = format!("--preserve-fds {count}: there is no open descriptor {missing}");
+        return Err(Failure::new(message));
+    }
+    Ok((3..3 + count).map(duplicate).collect::<Result<_, _>>()?)
 }
 
 /// A piece of the command line.

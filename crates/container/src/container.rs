@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use coracle_cgroup::Cgroup;
 use coracle_process::PidFd;
 
+use crate::seal::NAME;
 use crate::state::Record;
-use crate::store::Entry;
+use crate::store::{Entry, Lock};
 use crate::{Error, Result, State, Status};
 
 /// A container of a [`Store`](crate::Store), by its record. What it is doing is asked from the kernel each time.
@@ -42,31 +43,48 @@ impl Container {
 
     /// The status and, as long as it lives, the first process.
     pub(crate) fn inspect(&self) -> Result<(Status, Option<PidFd>)> {
-        let Some(init) = self.record.as_ref().and_then(|record| record.init.as_ref()) else {
+        match self.inspect_recorded()? {
             // Who creates it holds the lock; if nobody does, nobody will finish it.
-            let creating = self.entry.is_locked()?;
-            return Ok((if creating { Status::Creating } else { Status::Stopped }, None));
+            None if self.entry.is_locked()? => Ok((Status::Creating, None)),
+            None => Ok((Status::Stopped, None)),
+            Some(found) => Ok(found),
+        }
+    }
+
+    /// The same for a caller who has the lock, so that nobody creates it now.
+    pub(crate) fn inspect_locked(&self, _: &Lock) -> Result<(Status, Option<PidFd>)> {
+        Ok(self.inspect_recorded()?.unwrap_or((Status::Stopped, None)))
+    }
+
+    /// What the kernel says of the recorded process; nothing if none is recorded yet.
+    fn inspect_recorded(&self) -> Result<Option<(Status, Option<PidFd>)>> {
+        let Some(init) = self.record.as_ref().and_then(|record| record.init.as_ref()) else {
+            return Ok(None);
         };
-        let Some(pidfd) = init.process().open()? else { return Ok((Status::Stopped, None)) };
+        let Some(pidfd) = init.process().open()? else {
+            return Ok(Some((Status::Stopped, None)));
+        };
         let status = if self.is_frozen()? {
             Status::Paused
-        } else if self.entry.fifo().exists() {
+        } else if self.entry.fifo().exists() && is_init_program(init.init_process_pid) {
             Status::Created
         } else {
             Status::Running
         };
-        Ok((status, Some(pidfd)))
+        Ok(Some((status, Some(pidfd))))
     }
 
     fn is_frozen(&self) -> Result<bool> {
-        Ok(self.cgroup()?.map(|cgroup| cgroup.frozen()).transpose()?.unwrap_or_default())
+        match self.cgroup()?.map(|cgroup| cgroup.frozen()).transpose() {
+            // Somebody has removed it; the process is elsewhere and runs.
+            Err(coracle_cgroup::Error::Gone { .. }) => Ok(false),
+            frozen => Ok(frozen?.unwrap_or_default()),
+        }
     }
 
     /// Its cgroup, if it has one: the record alone may be of a creation that found it taken.
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let record = self.record.as_ref().filter(|_| self.entry.owns_cgroup());
-        let paths = record.map(|record| &record.cgroup_paths);
-        Ok(paths.map(Cgroup::open).transpose()?)
+        Ok(self.entry.read_cgroup()?.as_ref().map(Cgroup::open).transpose()?)
     }
 
     /// Its state, as the OCI runtime specification defines it.
@@ -93,6 +111,14 @@ impl Container {
             owner: user_name(&record.owner),
         })
     }
+}
+
+/// Does the process still run the init program, as until its start? The FIFO alone does not tell: whoever
+/// started the container may have been killed before it removed it.
+fn is_init_program(pid: i32) -> bool {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+    // A process that may not be looked at is believed to be what the FIFO says.
+    program.map_or(true, |path| path.to_string_lossy().starts_with(&format!("/memfd:{NAME}")))
 }
 
 /// The name of the user with this number, by the host's own files; the number if there is none.

@@ -75,8 +75,8 @@ impl Creation {
         let (entry, lock) = store.claim(&builder.id)?;
         let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None };
         undo.entry.write(&undo.record)?;
-        undo.cgroup = Some(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
-        undo.entry.mark_cgroup()?;
+        let cgroup = undo.cgroup.insert(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
+        undo.entry.write_cgroup(&cgroup.paths())?;
         let warnings = Warnings(said);
         let handover = Handover::default();
         Ok(Self { builder, lowered, handover, console, pidfd_socket, permissions, warnings, undo })
@@ -84,8 +84,8 @@ impl Creation {
 
     /// Leaves the container waiting for its start.
     pub(crate) fn create(mut self) -> Result<Created> {
-        let fifo = self.undo.entry.make_fifo()?;
-        self.lowered.plan.process.gate = StartGate::Fifo(self.handover.add(fifo));
+        let [start, result] = self.undo.entry.make_fifos()?.map(|fifo| self.handover.add(fifo));
+        self.lowered.plan.process.gate = StartGate::Fifo { start, result };
         let mut launch = self.launch()?;
         self.build(&mut launch)?;
         launch.go()?;
@@ -118,12 +118,14 @@ impl Creation {
         }
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
             let namespace = NsFd::open(&path, kind)?;
-            self.refuse_sysctls_of_host(&namespace)?;
+            self.refuse_changes_of_host(&namespace)?;
             let slot = self.handover.add(namespace);
             self.lowered.plan.namespaces.join.push((kind, slot));
         }
         if self.lowered.plan.process.terminal.is_none() {
             let streams = std::mem::take(&mut self.builder.stdio).resolve()?;
+            // In the foreground they stay the caller's.
+            self.lowered.plan.process.own_stdio = self.builder.detached;
             self.lowered.plan.process.stdio = streams.map(|stream| self.handover.add(stream));
         }
         let preserved = std::mem::take(&mut self.builder.preserved);
@@ -132,14 +134,21 @@ impl Creation {
         Launch::start(&exe, &self.lowered.plan, &self.handover)
     }
 
-    /// A namespace to be joined may be the host's own, whose kernel parameters are not the container's.
-    fn refuse_sysctls_of_host(&self, namespace: &NsFd) -> Result<()> {
-        let sysctls = &self.lowered.plan.namespaces.sysctls;
-        let found = sysctls.iter().find(|(path, _)| kind_of_sysctl(path) == namespace.kind());
-        let Some((path, _)) = found.filter(|_| namespace.is_callers()) else { return Ok(()) };
+    /// A namespace to be joined may be the host's own, whose names and kernel parameters are not the
+    /// container's.
+    fn refuse_changes_of_host(&self, namespace: &NsFd) -> Result<()> {
+        let plan = &self.lowered.plan.namespaces;
+        let kind = namespace.kind();
+        let sysctl = plan.sysctls.iter().find(|(path, _)| kind_of_sysctl(path) == kind);
+        let names = [("/hostname", &plan.hostname), ("/domainname", &plan.domainname)];
+        let name = names.iter().find(|(_, name)| kind == NamespaceKind::Uts && name.is_some());
+        let pointer = sysctl
+            .map(|(path, _)| format!("/linux/sysctl ({path})"))
+            .or(name.map(|(pointer, _)| (*pointer).to_owned()));
+        let Some(pointer) = pointer.filter(|_| namespace.is_callers()) else { return Ok(()) };
         let message =
-            format!("would change the host: the {} namespace is the host's", namespace.kind());
-        Err(Error::Spec { pointer: format!("/linux/sysctl ({path})"), message })
+            format!("would change the host: the {kind} namespace to be joined is the host's");
+        Err(Error::Spec { pointer, message })
     }
 
     /// Follows the init program to the point where all is done; returns the terminal that nobody took.
@@ -243,12 +252,13 @@ fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {
 
 fn check_root(lowered: &Lowered) -> Result<()> {
     let root = &lowered.plan.mounts.root;
-    let message = match std::fs::metadata(root) {
-        Ok(found) if found.is_dir() => return Ok(()),
-        Ok(_) => "is not a directory".to_owned(),
+    let message = match root.canonicalize() {
+        Ok(found) if found == *root && root.is_dir() => return Ok(()),
+        Ok(found) if found == *root => "is not a directory".to_owned(),
+        Ok(found) => format!("leads to {} by a symbolic link", found.display()),
         Err(error) => format!("cannot be used: {error}"),
     };
-    let message = format!("{} {message}: unpack a root file system there", root.display());
+    let message = format!("{} {message}: give a directory with a root file system", root.display());
     Err(Error::Spec { pointer: "/root/path".into(), message })
 }
 

@@ -13,10 +13,10 @@ const REMOVE_DEADLINE: Duration = Duration::from_secs(10);
 impl Container {
     /// Deletes a container that is stopped or was never started.
     pub fn delete(self) -> Result<()> {
-        let _lock = self.entry.lock()?;
+        let lock = self.entry.lock()?;
         // Meanwhile somebody may have started it.
-        let current = Self::load(self.entry.clone())?;
-        let status = current.status()?;
+        let current = Self::new(self.entry.clone(), self.entry.read()?);
+        let (status, _) = current.inspect_locked(&lock)?;
         match status {
             Status::Stopped | Status::Created => current.destroy(),
             Status::Creating | Status::Running | Status::Paused => Err(Error::WrongState {
@@ -73,7 +73,11 @@ impl Store {
             // Killed before anything was recorded, so before anything was done.
             Ok(None) => entry.remove(),
             Err(Error::NotFound(_)) => Ok(()),
-            Err(Error::Damaged { .. }) => entry.remove(),
+            // The cgroup is noted apart, and in it is everything that may still run.
+            Err(damaged @ Error::Damaged { .. }) => match entry.read_cgroup()? {
+                Some(_) => Container::new(entry, None).destroy(),
+                None => Err(damaged),
+            },
             Err(error) => Err(error),
         }
     }

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// How long the container may take to be built. Network file systems can be slow; a hung one is an error.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// How long a killed process may take to end.
+const KILL_DEADLINE: Duration = Duration::from_secs(2);
+
 /// The descriptors that go with a plan.
 #[derive(Debug, Default)]
 pub(crate) struct Handover(Vec<OwnedFd>);
@@ -123,9 +126,12 @@ impl Launch {
     /// What became of a program that closed the socket without a word.
     fn death(&mut self) -> Error {
         let how = match (&self.init, self.launcher.wait()) {
-            (Some(init), _) => match init.pidfd.wait() {
-                Ok(status) => format!("its process ended with {status}"),
-                Err(error) => error.to_string(),
+            (Some(init), _) => match init.pidfd.wait_exit(KILL_DEADLINE) {
+                Ok(false) => "its process closed the socket".to_owned(),
+                _ => init.pidfd.wait().map_or_else(
+                    |error| error.to_string(),
+                    |status| format!("its process ended with {status}"),
+                ),
             },
             (None, Ok(status)) => format!("it ended with {status}"),
             (None, Err(error)) => error.to_string(),
@@ -141,7 +147,10 @@ impl Drop for Launch {
         if let Some(init) = &self.init {
             // Errors mean that it has gone already.
             init.pidfd.signal(Signal::KILL).unwrap_or_default();
-            init.pidfd.wait().map(drop).unwrap_or_default();
+            // A frozen process ends when its cgroup is killed, one that is stuck in the kernel never.
+            if init.pidfd.wait_exit(KILL_DEADLINE).unwrap_or_default() {
+                init.pidfd.wait().map(drop).unwrap_or_default();
+            }
         }
         if matches!(self.launcher.try_wait(), Ok(None)) {
             self.launcher.kill().unwrap_or_default();

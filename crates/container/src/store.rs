@@ -2,23 +2,26 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use coracle_cgroup::CgroupPaths;
 use coracle_spec::ContainerId;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkfifoat, open};
 use rustix::io::Errno;
 
 use crate::state::Record;
 use crate::{Container, Error, Result};
 
 const STATE: &str = "state.json";
+/// What a created container waits at, and where it says why it could not start.
 const FIFO: &str = "exec.fifo";
-/// Exists when the recorded cgroup is the container's and nobody else's.
-const CGROUP: &str = "cgroup";
+const RESULT: &str = "exec.result";
+/// Where the container's cgroup is. Exists when it is the container's and nobody else's.
+const CGROUP: &str = "cgroup.json";
 
 /// How long to wait for another process that is working on the same container.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -61,7 +64,7 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Result<Container>>> {
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::file("read", &self.root, error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -82,14 +85,33 @@ impl Store {
             DirBuilder::new().mode(0o700).recursive(recursive).create(path)
         };
         private(&self.root, true).map_err(|error| Error::file("create", &self.root, error))?;
+        self.check_root()?;
         let entry = Entry { directory: self.root.join(id.as_str()), id: id.to_string() };
         private(&entry.directory, false).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Error::AlreadyExists(id.to_string()),
+            ErrorKind::AlreadyExists => Error::AlreadyExists(id.to_string()),
             _ => Error::file("create", &entry.directory, error),
         })?;
-        // A `delete --force` may have removed it before it was locked.
-        let lock = entry.lock()?;
-        Ok((entry, lock))
+        match entry.lock() {
+            // A `delete --force` removed it before it was locked.
+            Err(Error::NotFound(_)) => self.claim(id),
+            lock => Ok((entry, lock?)),
+        }
+    }
+
+    /// Who can write to the store aims what root kills and deletes.
+    fn check_root(&self) -> Result<()> {
+        let failure = |error| Error::file("check", &self.root, error);
+        let found = fs::metadata(&self.root).map_err(failure)?;
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Error::Usage(
+                "the directory of --root belongs to another user: take another one",
+            ));
+        }
+        if found.mode() & 0o022 != 0 {
+            let private = fs::Permissions::from_mode(found.mode() & 0o1700);
+            fs::set_permissions(&self.root, private).map_err(failure)?;
+        }
+        Ok(())
     }
 
     /// The entry of `id`, whatever is in it; nothing if there is none.
@@ -168,7 +190,7 @@ impl Entry {
         let path = self.directory.join(STATE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return if self.directory.is_dir() {
                     Ok(None)
                 } else {
@@ -184,34 +206,56 @@ impl Entry {
         Error::Damaged { id: self.id.clone(), reason: reason.into() }
     }
 
-    /// Makes the FIFO at which the container waits for its start, and a handle of it for init.
-    pub(crate) fn make_fifo(&self) -> Result<OwnedFd> {
-        let path = self.fifo();
-        let failure = |errno: Errno| Error::file("create", &path, errno);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_bits_truncate(0o622))
-            .map_err(failure)?;
-        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let handle = open(&path, flags, Mode::empty()).map_err(failure)?;
-        // Whoever the container's user is must be able to open it, whatever the umask here is.
-        rustix::fs::chmodat(
-            rustix::fs::CWD,
-            &path,
-            Mode::from_bits_truncate(0o622),
-            rustix::fs::AtFlags::empty(),
-        )
-        .map_err(failure)?;
-        Ok(handle)
+    /// Makes the FIFOs of the start, and opens them for the container's process: in both directions, so that
+    /// opening waits for nobody and the other end never seems gone.
+    pub(crate) fn make_fifos(&self) -> Result<[OwnedFd; 2]> {
+        let make = |name| {
+            let path = self.directory.join(name);
+            let failure = |errno: Errno| Error::file("create", &path, errno);
+            mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).map_err(failure)?;
+            let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            open(&path, flags, Mode::empty()).map_err(failure)
+        };
+        Ok([make(FIFO)?, make(RESULT)?])
     }
 
-    /// Notes that the recorded cgroup was found free and taken.
-    pub(crate) fn mark_cgroup(&self) -> Result<()> {
+    /// Removes them.
+    pub(crate) fn remove_fifos(&self) -> Result<()> {
+        for path in [self.fifo(), self.result()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::file("remove", path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the cgroup was found free and taken.
+    pub(crate) fn write_cgroup(&self, paths: &CgroupPaths) -> Result<()> {
         let path = self.directory.join(CGROUP);
-        File::create(&path).map(drop).map_err(|error| Error::file("create", path, error))
+        let failure = |error| Error::file("write", &path, error);
+        let bytes = serde_json::to_vec(paths).map_err(|error| failure(error.into()))?;
+        write_atomically(&path, &bytes, 0o600).map_err(failure)
     }
 
-    /// Was the recorded cgroup taken?
-    pub(crate) fn owns_cgroup(&self) -> bool {
-        self.directory.join(CGROUP).exists()
+    /// The cgroup that was taken.
+    pub(crate) fn read_cgroup(&self) -> Result<Option<CgroupPaths>> {
+        let path = self.directory.join(CGROUP);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let damaged = |error: serde_json::Error| self.damaged(format!("{CGROUP}: {error}"));
+                serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read", path, error)),
+        }
+    }
+
+    /// Where the container's process says why it could not start.
+    pub(crate) fn result(&self) -> PathBuf {
+        self.directory.join(RESULT)
     }
 
     /// The FIFO at which the container waits for its start.
@@ -222,7 +266,7 @@ impl Entry {
     /// Forgets the container.
     pub(crate) fn remove(&self) -> Result<()> {
         match fs::remove_dir_all(&self.directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(Error::file("remove", &self.directory, error))
             }
             _ => Ok(()),
@@ -234,14 +278,14 @@ impl Entry {
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    // What is there is of a process that had this number before, or a trap; it is not written through.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let write = || {
-        let mut file: File = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .custom_flags(libc_nofollow())
-            .open(&temporary)?;
+        let mut file: File =
+            fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         drop(file);
         fs::rename(&temporary, path)
@@ -250,8 +294,4 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> std::io:
         // The error to report is why it could not be written.
         fs::remove_file(&temporary).unwrap_or_default();
     })
-}
-
-fn libc_nofollow() -> i32 {
-    OFlags::NOFOLLOW.bits().cast_signed()
 }

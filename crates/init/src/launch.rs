@@ -16,7 +16,7 @@ use rustix::thread::UnshareFlags;
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::{BindSource, MountKind, Plan};
-use crate::setup::{self, Source, Sources};
+use crate::setup::{Setup, Source, Sources};
 use crate::wire::{self, Descriptors, ToHost};
 
 /// What the launcher has at hand.
@@ -24,7 +24,6 @@ struct Launcher {
     plan: Plan,
     descriptors: Descriptors,
     channel: Channel,
-    proc: ProcRoot,
 }
 
 /// Runs the program: receives a plan on standard input and becomes the container's first process.
@@ -32,21 +31,26 @@ struct Launcher {
 /// A program that embeds containers and is its own init calls this when it was started as such, before it
 /// starts any thread.
 pub fn main() -> ExitCode {
-    let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
-        return ExitCode::FAILURE;
-    };
-    let channel = Channel::from(socket);
     if std::io::stdin().is_terminal() {
         eprintln!("coracle-init: this program is started by coracle, not by hand");
         return ExitCode::FAILURE;
     }
-    match prepare(&channel).and_then(|launcher| launcher.run()) {
-        Ok(()) => ExitCode::SUCCESS,
+    // Whatever else the host program has left open ends here.
+    if fd::close_all_but(&mut [0, 1, 2]).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
+        return ExitCode::FAILURE;
+    };
+    let channel = Channel::from(socket);
+    let launcher = match wire::receive_plan(&channel).step("receiving the plan") {
+        Ok((plan, descriptors)) => Launcher { plan, descriptors, channel },
         Err(error) => {
             report(&channel, error);
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    launcher.main()
 }
 
 /// Tells the host what failed. If the host has gone there is nobody to tell.
@@ -54,49 +58,57 @@ pub(crate) fn report(channel: &Channel, error: InitError) {
     wire::send(channel, &ToHost::Failed(error), None).unwrap_or_default();
 }
 
-fn prepare(channel: &Channel) -> Result<Launcher, InitError> {
-    // Whatever the host program has left open ends here.
-    fd::cloexec_from(3).step("closing the host's descriptors")?;
-    let (plan, descriptors) = wire::receive_plan(channel).step("receiving the plan")?;
-    let channel = channel.as_fd().try_clone_to_owned().map(Channel::from);
-    let channel = channel.step("keeping the socket")?;
-    let proc = ProcRoot::open().step("opening /proc")?;
-    Ok(Launcher { plan, descriptors, channel, proc })
-}
-
 impl Launcher {
-    fn run(mut self) -> Result<(), InitError> {
+    fn main(mut self) -> ExitCode {
+        let forked = match self.fork() {
+            Ok(forked) => forked,
+            Err(error) => {
+                report(&self.channel, error);
+                return ExitCode::FAILURE;
+            }
+        };
+        match forked {
+            (Forked::Parent { pid, pidfd }, common) => {
+                match self.attend_child(pid, &pidfd, common) {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => {
+                        report(&self.channel, error);
+                        ExitCode::FAILURE
+                    }
+                }
+            }
+            (Forked::Child, common) => self.become_container(common),
+        }
+    }
+
+    /// Enters and makes the namespaces.
+    fn fork(&mut self) -> Result<(Forked, Common), InitError> {
         let witness = SingleThreaded::witness().step("counting threads")?;
-        self.raise_limits()?;
+        let proc = ProcRoot::open().step("opening /proc")?;
+        self.raise_limits(&proc)?;
         self.join()?;
-        self.new_time()?;
-        let sources = self.open_sources()?;
+        self.new_time(&proc)?;
+        let sources = self.sources();
         let cgroup =
             self.plan.cgroup.unified.map(|slot| self.descriptors.take(slot)).transpose()?;
-        let (release, wait) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map(|(read, write)| (write, read))
-            .step("creating a pipe")?;
+        let (wait, release) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
         let args = CloneArgs {
             namespaces: self.flags_of_clone().bits().into(),
             parent: true,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
-        match fork(&args, &witness).step("creating the container's process")? {
-            Forked::Parent { pid, pidfd } => self.attend_child(pid, pidfd, release),
-            Forked::Child => {
-                drop((release, cgroup));
-                self.become_container(sources, &wait)
-            }
-        }
+        let forked = fork(&args, &witness).step("creating the container's process")?;
+        Ok((forked, Common { proc, sources, wait, release }))
     }
 
     /// Does for the child what it will have no right to do: it inherits these.
-    fn raise_limits(&self) -> Result<(), InitError> {
+    fn raise_limits(&self, proc: &ProcRoot) -> Result<(), InitError> {
         for rlimit in &self.plan.process.rlimits {
             rlimit.make_room().step("raising resource limits")?;
         }
         if let Some(score) = self.plan.process.oom_score_adj {
-            let written = self.proc.write("self/oom_score_adj", &score.to_string());
+            let written = proc.write("self/oom_score_adj", &score.to_string());
             written.step("setting /process/oomScoreAdj (lowering it needs CAP_SYS_RESOURCE)")?;
         }
         Ok(())
@@ -116,33 +128,32 @@ impl Launcher {
     }
 
     /// A time namespace is entered by later children only, and its clocks can be set until then.
-    fn new_time(&self) -> Result<(), InitError> {
+    fn new_time(&self, proc: &ProcRoot) -> Result<(), InitError> {
         if !self.plan.namespaces.create.contains(NamespaceKind::Time) {
             return Ok(());
         }
         unshare(NamespaceKind::Time).step("creating the time namespace")?;
-        self.plan.namespaces.time_offsets.apply(&self.proc).step("setting /linux/timeOffsets")
+        self.plan.namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")
     }
 
-    /// Opens what is bind-mounted from the host, which the container's user may not be able to reach.
-    fn open_sources(&self) -> Result<Sources, InitError> {
+    /// What is mounted from the host. In a new user namespace some of it may be out of reach, so the
+    /// launcher lends its rights.
+    fn sources(&self) -> Sources {
+        let lend = self.plan.namespaces.create.contains(NamespaceKind::User);
         let mounts = &self.plan.mounts;
-        let root = Source::open(&mounts.root, true).step("opening /root/path")?;
-        let mut binds = Vec::new();
-        for step in &mounts.steps {
-            let opened = match &step.kind {
-                MountKind::Bind { source: BindSource::Host(path), recursive } => {
-                    vec![Source::open(path, *recursive)]
-                }
-                MountKind::Cgroup { copies, .. } => {
-                    copies.iter().map(|path| Source::open(path, true)).collect()
-                }
-                _ => Vec::new(),
-            };
-            let opened: Result<Vec<_>, _> = opened.into_iter().collect();
-            binds.push(opened.step(format!("opening the source of {}", step.name))?);
+        let of_step = |kind: &MountKind| match kind {
+            MountKind::Bind { source: BindSource::Host(path), recursive } => {
+                vec![Source::new(path, *recursive, lend)]
+            }
+            MountKind::Cgroup { copies, .. } => {
+                copies.iter().map(|path| Source::new(path, true, lend)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Sources {
+            root: Source::root(&mounts.root, lend),
+            binds: mounts.steps.iter().map(|step| of_step(&step.kind)).collect(),
         }
-        Ok(Sources { root, binds })
     }
 
     fn flags_of_clone(&self) -> UnshareFlags {
@@ -154,12 +165,13 @@ impl Launcher {
     }
 
     /// In the launcher: maps ids, tells the host, lets the child go.
-    fn attend_child(self, pid: Pid, pidfd: OwnedFd, release: OwnedFd) -> Result<(), InitError> {
+    fn attend_child(&self, pid: Pid, pidfd: &OwnedFd, common: Common) -> Result<(), InitError> {
+        let Common { proc, release, .. } = common;
         let child = ToHost::Child { pid: pid.as_raw_nonzero().get() };
         wire::send(&self.channel, &child, Some(pidfd.as_fd())).step("reporting the process")?;
         let namespaces = &self.plan.namespaces;
         if namespaces.create.contains(NamespaceKind::User) {
-            write_maps(&self.proc, pid, &namespaces.uid_map, &namespaces.gid_map)
+            write_maps(&proc, pid, &namespaces.uid_map, &namespaces.gid_map)
                 .step("mapping users and groups")?;
         }
         // A child that has failed meanwhile has reported why.
@@ -170,16 +182,23 @@ impl Launcher {
     }
 
     /// In the child: never returns, as nothing of the launcher may run twice.
-    fn become_container(self, sources: Sources, wait: &OwnedFd) -> ! {
-        let Self { plan, descriptors, channel, proc } = self;
-        let released = || {
-            // Without the byte the launcher has failed, and reported it.
-            matches!(rustix::io::read(wait, &mut [0]), Ok(1))
-        };
-        let container = setup::Setup { plan: &plan, descriptors, channel: &channel, proc: &proc };
-        if let Err(error) = container.run(sources, released) {
-            report(&channel, error);
+    fn become_container(self, common: Common) -> ! {
+        let Self { plan, descriptors, channel } = self;
+        let Common { proc, sources, wait, release } = common;
+        drop(release);
+        let mut setup = Setup { plan: &plan, descriptors, channel, proc: Some(proc) };
+        if let Err(error) = setup.run(sources, wait) {
+            report(&setup.channel, error);
         }
         exec::exit_now(1)
     }
+}
+
+/// What the launcher has made before the fork, for both sides.
+struct Common {
+    proc: ProcRoot,
+    sources: Sources,
+    /// The child waits here until its ids are mapped and it is known to the host.
+    wait: OwnedFd,
+    release: OwnedFd,
 }

@@ -161,4 +161,9 @@ impl Descriptors {
             InitError::message("reading the plan", format!("slot {} has no descriptor", slot.0))
         })
     }
+
+    /// Closes what nobody has taken.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
 }

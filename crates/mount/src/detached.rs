@@ -4,11 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use coracle_sys::SyscallError;
-use rustix::fs::{CWD, FileType, fstat};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat2,
+};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use crate::{Attributes, Error, Filesystem, Result, Target};
+use crate::{Attributes, Error, Filesystem, MountFlags, Result, Target};
 
 /// A mount, or a tree of mounts, that is attached nowhere: a descriptor that keeps it alive.
 #[derive(Debug)]
@@ -24,6 +26,24 @@ impl DetachedMount {
             Error::Source { path: path.into(), source: SyscallError::new("open_tree", args, errno) }
         };
         open_tree(CWD, path, flags(recursive)).map(Self).map_err(failure)
+    }
+
+    /// A copy of the tree of mounts at the directory `path`, to which no symbolic link may lead: whoever can
+    /// write beside a bundle's root file system could name any other with one.
+    pub fn copy_of_root(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let failure = |source| Error::Source { path: path.into(), source };
+        let root = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map_err(
+            |errno| {
+                failure(SyscallError::new(
+                    "openat2",
+                    format!("{}, NO_SYMLINKS", path.display()),
+                    errno,
+                ))
+            },
+        )?;
+        Self::copy_of(root, true).map_err(failure)
     }
 
     /// A copy of the mount at `fd`, from there on.
@@ -47,6 +67,24 @@ impl DetachedMount {
         fstat(&self.0)
             .map(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
             .map_err(|errno| Error::Attributes(SyscallError::new("fstat", "mount", errno)))
+    }
+
+    /// The flags of the mount itself, as far as statvfs(3) knows them.
+    pub fn flags(&self) -> Result<MountFlags> {
+        let found = fstatvfs(&self.0)
+            .map_err(|errno| Error::Attributes(SyscallError::new("fstatvfs", "mount", errno)))?
+            .f_flag;
+        let known = [
+            (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+            (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+            (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+            (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        ];
+        Ok(known
+            .into_iter()
+            .filter(|(flag, _)| found.contains(*flag))
+            .map(|(_, flag)| flag)
+            .collect())
     }
 
     /// Puts the mount on `target`, on top of what is mounted there, and returns its root.

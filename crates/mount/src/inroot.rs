@@ -40,12 +40,18 @@ pub enum Leaf {
 pub struct Target {
     fd: OwnedFd,
     path: PathBuf,
+    new: bool,
 }
 
 impl Target {
     /// The path that was asked for, as the container sees it.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Was it made for this?
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 
     /// The type and mode bits.
@@ -87,7 +93,7 @@ fn open_with(root: impl AsFd, path: &Path, more: ResolveFlags) -> Result<Option<
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
     for _ in 0..ATTEMPTS {
         match openat2(&root, inside(path), HANDLE, Mode::empty(), resolve) {
-            Ok(fd) => return Ok(Some(Target { fd, path: path.into() })),
+            Ok(fd) => return Ok(Some(Target { fd, path: path.into(), new: false })),
             Err(Errno::NOENT) => return Ok(None),
             // The kernel cannot tell whether a concurrent rename led it astray.
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -115,13 +121,16 @@ struct Walk<'path> {
     /// The components still to walk, the next one last.
     ahead: Vec<OsString>,
     links: usize,
+    /// The last component was missing.
+    made_last: bool,
 }
 
 impl<'path> Walk<'path> {
     fn new(root: BorrowedFd<'_>, path: &'path Path) -> Result<Self> {
         let root = openat(root, ".", HANDLE | OFlags::DIRECTORY, Mode::empty())
             .map_err(|errno| failure(path, "open root", errno))?;
-        let mut walk = Self { path, trail: vec![root], ahead: Vec::new(), links: 0 };
+        let mut walk =
+            Self { path, trail: vec![root], ahead: Vec::new(), links: 0, made_last: false };
         walk.prepend(path);
         Ok(walk)
     }
@@ -154,6 +163,7 @@ impl<'path> Walk<'path> {
                 Err(Errno::NOENT) if collisions < ATTEMPTS => {
                     let kind = if self.ahead.is_empty() { leaf } else { Leaf::Directory };
                     self.make(&name, kind)?;
+                    self.made_last = self.ahead.is_empty();
                     self.ahead.push(name);
                     collisions += 1;
                 }
@@ -161,7 +171,7 @@ impl<'path> Walk<'path> {
             }
         }
         let fd = self.trail.pop().ok_or_else(|| failure(self.path, "walk", Errno::NOENT))?;
-        Ok(Target { fd, path: self.path.into() })
+        Ok(Target { fd, path: self.path.into(), new: self.made_last })
     }
 
     fn here(&self) -> Result<&OwnedFd> {
@@ -175,7 +185,8 @@ impl<'path> Walk<'path> {
             FileType::Directory => self.trail.push(fd),
             FileType::Symlink => self.follow(&fd)?,
             _ if self.ahead.is_empty() => {
-                return Ok(Some(Target { fd, path: self.path.into() }));
+                let (path, new) = (self.path.into(), self.made_last);
+                return Ok(Some(Target { fd, path, new }));
             }
             _ => return Err(failure(self.path, "openat", Errno::NOTDIR)),
         }

@@ -47,11 +47,17 @@ fn host_kernel_mounts() -> Result<Vec<String>> {
         let mut fields = mount.split(' ').skip(3);
         let (root, path) = (fields.next()?, fields.next()?);
         let fstype = filesystem.split(' ').next()?;
-        (root == "/" && matches!(fstype, "proc" | "sysfs")).then(|| path.to_owned())
+        (root == "/" && matches!(fstype, "proc" | "sysfs")).then(|| unescape(path))
     });
     let mut mounts: Vec<_> = mounts.collect();
     mounts.reverse();
     Ok(mounts)
+}
+
+/// mountinfo writes white space and backslashes as three octal digits.
+fn unescape(path: &str) -> String {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.into_iter().fold(path.to_owned(), |path, (code, text)| path.replace(code, text))
 }
 
 fn hide(path: &str) -> Result<()> {

@@ -57,7 +57,7 @@ impl Rootfs {
 
     /// A new file system of type `filesystem` on `path`.
     ///
-    /// procfs and sysfs only go onto real directories, and a tmpfs takes over the mode of what it covers.
+    /// procfs and sysfs only go onto real directories, and a tmpfs takes over the mode of a directory that it covers.
     pub fn mount_filesystem(
         &self,
         path: &Path,
@@ -68,7 +68,7 @@ impl Rootfs {
             "proc" | "sysfs" => self.ordinary_directory(path)?,
             _ => self.target(path, Leaf::Directory)?,
         };
-        if filesystem.fstype == "tmpfs" {
+        if filesystem.fstype == "tmpfs" && !target.is_new() {
             let filesystem = with_mode_of(&target, filesystem)?;
             return DetachedMount::new(&filesystem, attributes)?.attach(&target);
         }
@@ -152,7 +152,8 @@ impl Rootfs {
             Ok(None) => {
                 self.target(path, Leaf::Directory)?;
                 // Made a moment ago: what is there now must still be no link.
-                inroot::resolve_without_links(&self.fd, path)?.ok_or_else(forbidden)
+                let made = inroot::resolve_without_links(&self.fd, path)?.ok_or_else(forbidden)?;
+                self.target_at(path, made)
             }
             Err(Error::Target { source, .. }) if source.errno() == coracle_sys::Errno::LOOP => {
                 Err(forbidden())

@@ -2,13 +2,16 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use coracle_sys::wait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
 use rustix::process::{Pid, set_child_subreaper};
 
 use crate::{Error, ExitStatus, PidFd, Result, Signal, SignalFd, window_size};
+
+/// How often to look whether a program has opened a pseudo-terminal again that none had open.
+const HUNG_UP_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// A pseudo-terminal and the caller's own streams that it is connected to.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct Terminal<'fd> {
     output: BorrowedFd<'fd>,
     /// Typed, but not yet taken by the pseudo-terminal.
     typed: Vec<u8>,
+    /// No program has the pseudo-terminal open. One may open it again, of which nothing tells.
+    hung_up: bool,
 }
 
 impl<'fd> Terminal<'fd> {
@@ -31,7 +36,8 @@ impl<'fd> Terminal<'fd> {
         fcntl_getfl(&controller)
             .and_then(|flags| fcntl_setfl(&controller, flags | OFlags::NONBLOCK))
             .map_err(|errno| failure("fcntl", errno))?;
-        let terminal = Self { controller, input: Some(input), output, typed: Vec::new() };
+        let terminal =
+            Self { controller, input: Some(input), output, typed: Vec::new(), hung_up: false };
         terminal.resize();
         Ok(terminal)
     }
@@ -51,7 +57,7 @@ impl<'fd> Terminal<'fd> {
         if !self.typed.is_empty() {
             self.pass_typed()?;
         }
-        if ready.output {
+        if ready.output || self.hung_up {
             self.pass_output()?;
         }
         Ok(())
@@ -83,9 +89,11 @@ impl<'fd> Terminal<'fd> {
     }
 
     /// Passes on one portion of output. Was there one?
-    fn pass_output(&self) -> Result<bool> {
+    fn pass_output(&mut self) -> Result<bool> {
         let mut buffer = [0; 16384];
-        let count = match read(&self.controller, &mut buffer) {
+        let result = read(&self.controller, &mut buffer);
+        self.hung_up = matches!(result, Ok(0) | Err(Errno::IO));
+        let count = match result {
             Ok(0) | Err(Errno::IO | Errno::AGAIN) => return Ok(false),
             Err(Errno::INTR) => return Ok(true),
             Ok(count) => count,
@@ -128,23 +136,12 @@ impl Orphans {
         if self == Self::Leave {
             return Ok(());
         }
-        let failure =
-            |errno: nix::errno::Errno| failure("waitid", Errno::from_raw_os_error(errno as i32));
-        loop {
-            let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-            let ended = match waitid(Id::All, peek) {
-                Ok(status) => status.pid(),
-                Err(nix::errno::Errno::ECHILD) => None,
-                Err(errno) => return Err(failure(errno)),
-            };
-            match ended {
-                // It is left to whoever waits for it, and hides the others until then.
-                Some(pid) if pid.as_raw() != child => {
-                    waitid(Id::Pid(pid), WaitPidFlag::WEXITED).map_err(failure)?;
-                }
-                _ => return Ok(()),
-            }
+        let failed = |source| Error::Syscall { what: "cannot reap an orphan", source };
+        // The child itself is left to whoever waits for it, and hides the others until then.
+        while let Some(ended) = wait::peek_ended().map_err(failed)?.filter(|pid| *pid != child) {
+            wait::reap(ended).map_err(failed)?;
         }
+        Ok(())
     }
 }
 
@@ -177,7 +174,7 @@ impl Foreground<'_> {
             }
             if ready.ended {
                 // What it wrote last may still be in the terminal.
-                while terminal.as_ref().map_or(Ok(false), Terminal::pass_output)? {}
+                while terminal.as_mut().map_or(Ok(false), Terminal::pass_output)? {}
                 return self.pidfd.wait();
             }
         }
@@ -186,18 +183,25 @@ impl Foreground<'_> {
     fn wait_ready(&self, terminal: Option<&Terminal<'_>>) -> Result<Ready> {
         let mut fds =
             vec![PollFd::new(self.pidfd, PollFlags::IN), PollFd::new(self.signals, PollFlags::IN)];
-        let mut with_input = false;
+        let (mut controller, mut typed) = (None, None);
+        let mut timeout = None;
         if let Some(terminal) = terminal {
-            let pending =
-                if terminal.typed.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-            fds.push(PollFd::new(&terminal.controller, PollFlags::IN | pending));
             // Nothing more is read while the last portion waits.
             if let Some(input) = terminal.input.as_ref().filter(|_| terminal.typed.is_empty()) {
+                typed = Some(fds.len());
                 fds.push(PollFd::new(input, PollFlags::IN));
-                with_input = true;
+            }
+            if terminal.hung_up {
+                // It would be ready all the time, with nothing to say.
+                timeout = Some(HUNG_UP_INTERVAL);
+            } else {
+                let pending =
+                    if terminal.typed.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+                controller = Some(fds.len());
+                fds.push(PollFd::new(&terminal.controller, PollFlags::IN | pending));
             }
         }
-        match poll(&mut fds, None::<&Timespec>) {
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failure("poll", errno)),
         }
@@ -205,8 +209,8 @@ impl Foreground<'_> {
         Ok(Ready {
             ended: happened(0),
             signal: happened(1),
-            output: happened(2),
-            typed: with_input && happened(3),
+            output: controller.is_some_and(happened),
+            typed: typed.is_some_and(happened),
         })
     }
 

@@ -6,21 +6,31 @@ use linux_raw_sys::general as raw;
 
 use crate::{Result, SyscallError};
 
-/// Marks every descriptor from `first` on close-on-exec. Linux 5.11; see close_range(2).
-pub fn cloexec_from(first: RawFd) -> Result<()> {
-    // SAFETY: only flags of descriptors change; none is closed.
+/// Closes every descriptor but those in `kept`. Linux 5.9; see close_range(2).
+///
+/// For a program with one thread that has just been started, or is about to execute another one: whatever
+/// owned a closed descriptor must not be used or dropped any more.
+pub fn close_all_but(kept: &mut [RawFd]) -> Result<()> {
+    kept.sort_unstable();
+    let mut first = 0;
+    for number in kept.iter().map(|fd| fd.unsigned_abs()) {
+        if first < number {
+            close_range(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close_range(first, libc::c_uint::MAX)
+}
+
+fn close_range(first: libc::c_uint, last: libc::c_uint) -> Result<()> {
+    // SAFETY: the call touches no memory; that nobody owns the descriptors is the caller's matter.
     let result = unsafe {
-        libc::syscall(
-            libc::c_long::from(raw::__NR_close_range.cast_signed()),
-            first,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
+        libc::syscall(libc::c_long::from(raw::__NR_close_range.cast_signed()), first, last, 0)
     };
     if result == 0 {
         Ok(())
     } else {
-        Err(SyscallError::last("close_range", format!("{first}, ~0, CLOEXEC")))
+        Err(SyscallError::last("close_range", format!("{first}, {last}")))
     }
 }
 
@@ -48,4 +58,10 @@ pub fn duplicate(number: RawFd) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just opened it for us and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Is the descriptor with this number open?
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: fcntl touches no memory.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
 }

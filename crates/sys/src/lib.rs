@@ -19,5 +19,6 @@ pub mod pidfd;
 pub mod procfs;
 pub mod seccomp;
 pub mod signal;
+pub mod wait;
 
 pub use error::{Errno, Result, SyscallError};

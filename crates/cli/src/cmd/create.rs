@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use coracle::{Bundle, ContainerBuilder};
-use coracle_sys::fd::duplicate;
 
 use crate::error::{Failure, Result};
 use crate::log::Log;
@@ -41,11 +40,6 @@ pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
     if let Some(path) = flags.last("pid-file").filter(|path| !path.is_empty()) {
         builder = builder.pid_file(path);
     }
-    let count = flags.text("preserve-fds")?.unwrap_or("0");
-    let count: i32 =
-        count.parse().ok().filter(|count| (0..=1024).contains(count)).ok_or_else(|| {
-            Failure::new(format!("--preserve-fds {count:?}: give a number up to 1024"))
-        })?;
-    let preserved = (3..3 + count).map(duplicate).collect::<Result<Vec<_>, _>>();
-    Ok(builder.preserve(preserved?))
+    let copies = invocation.preserved.iter().map(|fd| fd.try_clone());
+    Ok(builder.preserve(copies.collect::<Result<Vec<_>, _>>()?))
 }

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use coracle::{BlockedSignals, Orphans, Running};
+use coracle::{BlockedSignals, Error, Orphans, Running, Signal};
 
 use super::create::builder;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::log::Log;
 use crate::parse::Invocation;
 
@@ -26,8 +26,18 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let mut running = builder.run(&store)?;
     warn(&running, log);
     let ended = running.attend(&signals, orphans);
+    let container = running.into_container();
+    if ended.is_err() {
+        // Nobody serves it any more.
+        container.kill(Signal::KILL).unwrap_or_default();
+    }
     if !flags.is_set("keep") {
-        running.into_container().delete()?;
+        // How the command ended is what the caller wants to know; that somebody else has deleted the
+        // container already is no failure at all.
+        match container.delete() {
+            Ok(()) | Err(Error::NotFound(_)) => {}
+            Err(error) => log.warning(&Failure::from(error).to_string()),
+        }
     }
     Ok(ExitCode::from(ended?.code()))
 }

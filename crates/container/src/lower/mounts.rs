@@ -28,9 +28,9 @@ pub(super) fn lower(
     let mut readonly_later = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let mut step = lowering.step(mount, format!("/mounts/{index}"))?;
-        // It is filled with devices first.
-        if step.path == Path::new("/dev") && step.attributes.set.contains(MountFlags::RDONLY) {
+        if is_filled_later(&step) {
             step.attributes.set.remove(MountFlags::RDONLY);
+            step.attributes.recursive_set.remove(MountFlags::RDONLY);
             readonly_later.push(step.path.clone());
         }
         steps.push(step);
@@ -53,6 +53,14 @@ pub(super) fn lower(
         pivot: !context.no_pivot,
         root: root_path,
     })
+}
+
+/// `/dev` and other file systems in memory get their content, as places for mounts, before they are read-only.
+fn is_filled_later(step: &MountStep) -> bool {
+    let flags = step.attributes.set | step.attributes.recursive_set;
+    let in_memory =
+        matches!(&step.kind, MountKind::Filesystem(filesystem) if filesystem.fstype == "tmpfs");
+    flags.contains(MountFlags::RDONLY) && (in_memory || step.path == Path::new("/dev"))
 }
 
 /// Nothing mounted in the container may reach the host before the root is exchanged.

@@ -24,6 +24,7 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>) -> Result<ProcessPlan> {
         oom_score_adj: process.oom_score_adj,
         keyring: (!context.no_new_keyring).then(|| format!("_ses.{}", context.id)),
         stdio: [Slot(0); 3],
+        own_stdio: false,
         preserved: Vec::new(),
         terminal: process
             .terminal

@@ -26,6 +26,8 @@ pub struct ProcessPlan {
     pub keyring: Option<String>,
     /// Standard input, output and error.
     pub stdio: [Slot; 3],
+    /// The streams are the container's alone: its user may own them.
+    pub own_stdio: bool,
     /// Descriptors that it finds from number 3 on.
     pub preserved: Vec<Slot>,
     /// A terminal instead of the three streams.
@@ -46,6 +48,11 @@ pub struct TerminalPlan {
 pub enum StartGate {
     /// [`ToInit::Go`](crate::wire::ToInit::Go) of the host, which stays.
     Message,
-    /// Somebody opens this FIFO for reading, at any time.
-    Fifo(Slot),
+    /// Somebody writes a byte to a FIFO, at any time.
+    Fifo {
+        /// The FIFO, open in both directions.
+        start: Slot,
+        /// Another one for the reason of a failure; it closes when the command is executed.
+        result: Slot,
+    },
 }

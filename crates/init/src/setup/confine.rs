@@ -27,19 +27,21 @@ impl Filter {
     }
 }
 
-impl<'launch> Setup<'launch> {
+impl Setup<'_> {
     /// Confines the process as far as can be before the command is executed.
     ///
     /// Without no_new_privs only a privileged process may load a filter, so that happens before the
     /// capabilities go. With it the filter comes last, so that it need not allow what is done here.
-    pub(super) fn confine(self) -> Result<Confined<'launch>, InitError> {
+    pub(super) fn confine(&mut self) -> Result<Confined, InitError> {
         let plan = &self.plan.confine;
+        self.label()?;
+        let may_set_groups = self.may_set_groups()?;
+        // From here on what the container's files say is followed: nothing of the host may be in reach.
+        let kept = self.let_go_of_host()?;
         for rlimit in &self.plan.process.rlimits {
             rlimit.apply().step("setting /process/rlimits")?;
         }
-        self.label()?;
         let mut filter = plan.seccomp.as_ref().map(Filter::of).transpose()?;
-        let env = self.environment();
         if plan.no_new_privileges {
             set_no_new_privs(true).step("setting no_new_privs")?;
         } else if let Some(filter) = filter.take() {
@@ -48,24 +50,25 @@ impl<'launch> Setup<'launch> {
         let entered = self.try_enter_cwd()?;
         plan.capabilities.limit_bounding().step("limiting capabilities")?;
         set_keep_capabilities(true).step("keeping capabilities")?;
-        self.become_user()?;
+        self.become_user(may_set_groups)?;
         set_keep_capabilities(false).step("keeping capabilities")?;
         plan.capabilities.apply().step("setting /process/capabilities")?;
         self.enter_cwd(entered)?;
+        let env = self.environment();
         let args = &self.plan.process.args;
         let name = args.first().map_or("", String::as_str);
         let path = find_executable(name, &env).step("finding /process/args/0")?;
         let program = Program::new(&path, args, &env).step("preparing the command")?;
-        Ok(Confined::new(self, program, filter))
+        Ok(Confined::new(program, filter, kept))
     }
 
     fn label(&self) -> Result<(), InitError> {
         if let Some(profile) = &self.plan.confine.apparmor {
-            coracle_lsm::set_apparmor_exec(self.proc, profile)
+            coracle_lsm::set_apparmor_exec(self.proc()?, profile)
                 .step("setting /process/apparmorProfile")?;
         }
         if let Some(label) = &self.plan.confine.selinux {
-            coracle_lsm::set_selinux_exec(self.proc, label)
+            coracle_lsm::set_selinux_exec(self.proc()?, label)
                 .step("setting /process/selinuxLabel")?;
         }
         Ok(())

@@ -26,16 +26,16 @@ impl Setup<'_> {
     /// A user without privilege who maps only itself cannot change its groups, nor can what it starts.
     pub(super) fn may_set_groups(&self) -> Result<bool, InitError> {
         let step = "reading /proc/self/setgroups";
-        let file = self.proc.open_file("self/setgroups", OFlags::RDONLY).step(step)?;
+        let file = self.proc()?.open_file("self/setgroups", OFlags::RDONLY).step(step)?;
         let mut answer = [0; 4];
         let length = read(&file, &mut answer).step(step)?;
         Ok(&answer[..length] != b"deny")
     }
 
     /// Becomes the plan's user.
-    pub(super) fn become_user(&self) -> Result<(), InitError> {
+    pub(super) fn become_user(&self, may_set_groups: bool) -> Result<(), InitError> {
         let mut credentials = self.plan.process.credentials.clone();
-        if !self.may_set_groups()? {
+        if !may_set_groups {
             let others = credentials.groups.iter().flatten().any(|group| *group != credentials.gid);
             if others {
                 let message = "this user namespace allows no supplementary groups: map a range of \

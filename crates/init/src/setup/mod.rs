@@ -4,15 +4,17 @@
 //! built, and only what comes out of that can be executed ([`start`]).
 
 mod confine;
+mod descriptors;
 mod identity;
 mod namespaces;
 mod rootfs;
 mod session;
 mod start;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use coracle_mount::DetachedMount;
+use coracle_mount::{DetachedMount, MountFlags};
 use coracle_process::Channel;
 use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
@@ -21,7 +23,7 @@ use crate::InitError;
 use crate::plan::Plan;
 use crate::wire::Descriptors;
 
-/// What the launcher opened for the mounts.
+/// What is mounted from the host.
 pub(crate) struct Sources {
     /// The root file system.
     pub(crate) root: Source,
@@ -30,57 +32,87 @@ pub(crate) struct Sources {
 }
 
 /// Something of the host to be mounted in the container.
-pub(crate) enum Source {
-    /// A copy, made with the launcher's rights, which reach further than those of a user namespace.
-    Opened(DetachedMount),
-    /// To be copied in the container's mount namespace: a launcher without privilege may not.
-    Later { path: PathBuf, recursive: bool },
+///
+/// It is copied in the container's mount namespace: if that belongs to another user namespace, the kernel
+/// keeps the restrictions of its mounts there. Only what that user may not reach is taken from the launcher,
+/// to whose copy these locks do not apply.
+pub(crate) struct Source {
+    path: PathBuf,
+    recursive: bool,
+    is_root: bool,
+    lent: Option<DetachedMount>,
 }
 
 impl Source {
-    /// Copies what is at `path`, or puts it off if that needs the container's own namespaces.
-    pub(crate) fn open(path: &Path, recursive: bool) -> coracle_mount::Result<Self> {
-        match DetachedMount::copy_of_path(path, recursive) {
-            Err(coracle_mount::Error::Source { source, .. }) if source.errno() == Errno::PERM => {
-                Ok(Self::Later { path: path.into(), recursive })
+    /// What is at `path`; lent by the launcher if `lend`.
+    pub(crate) fn new(path: &Path, recursive: bool, lend: bool) -> Self {
+        let mut source = Self { path: path.into(), recursive, is_root: false, lent: None };
+        // Where the launcher fails, so will the child, and say why.
+        source.lent = lend.then(|| source.copy().ok()).flatten();
+        source
+    }
+
+    /// The root file system.
+    pub(crate) fn root(path: &Path, lend: bool) -> Self {
+        let mut source = Self { path: path.into(), recursive: true, is_root: true, lent: None };
+        source.lent = lend.then(|| source.copy().ok()).flatten();
+        source
+    }
+
+    /// The mount, on which flags in `clear` are to be lowered.
+    pub(crate) fn into_mount(self, clear: MountFlags) -> coracle_mount::Result<DetachedMount> {
+        match (self.copy(), self.lent) {
+            (Err(coracle_mount::Error::Source { source, .. }), Some(lent))
+                if source.errno() == Errno::ACCESS =>
+            {
+                if lent.flags()?.intersects(clear) {
+                    let reason = "the host's mount has a flag that the options would lower";
+                    return Err(coracle_mount::Error::Forbidden { path: self.path, reason });
+                }
+                Ok(lent)
             }
-            opened => opened.map(Self::Opened),
+            (copy, _) => copy,
         }
     }
 
-    pub(crate) fn into_mount(self) -> coracle_mount::Result<DetachedMount> {
-        match self {
-            Self::Opened(mount) => Ok(mount),
-            Self::Later { path, recursive } => DetachedMount::copy_of_path(path, recursive),
+    fn copy(&self) -> coracle_mount::Result<DetachedMount> {
+        match self.is_root {
+            true => DetachedMount::copy_of_root(&self.path),
+            false => DetachedMount::copy_of_path(&self.path, self.recursive),
         }
     }
 }
 
 /// A container being built.
-pub(crate) struct Setup<'launch> {
-    pub(crate) plan: &'launch Plan,
+pub(crate) struct Setup<'plan> {
+    pub(crate) plan: &'plan Plan,
     pub(crate) descriptors: Descriptors,
-    pub(crate) channel: &'launch Channel,
-    pub(crate) proc: &'launch ProcRoot,
+    pub(crate) channel: Channel,
+    /// The host's procfs, until there is nothing more to do with it.
+    pub(crate) proc: Option<ProcRoot>,
 }
 
 impl Setup<'_> {
     /// Walks the plan to its end. Returns only if a step fails, or the launcher did.
-    pub(crate) fn run(
-        mut self,
-        sources: Sources,
-        released: impl FnOnce() -> bool,
-    ) -> Result<(), InitError> {
+    pub(crate) fn run(&mut self, sources: Sources, wait: OwnedFd) -> Result<(), InitError> {
         self.enter_cgroups()?;
         self.start_session()?;
-        if !released() {
+        // Without the byte the launcher has failed, and reported it.
+        if !matches!(rustix::io::read(&wait, &mut [0]), Ok(1)) {
             return Ok(());
         }
+        drop(wait);
         self.become_root_of_namespace()?;
         self.setup_namespaces()?;
         let terminal = self.build_root(sources)?;
         self.connect_streams(terminal)?;
         let confined = self.confine()?;
-        confined.start()
+        confined.start(self)
+    }
+
+    /// The host's procfs.
+    pub(crate) fn proc(&self) -> Result<&ProcRoot, InitError> {
+        let gone = || InitError::message("using /proc", "it has been closed already");
+        self.proc.as_ref().ok_or_else(gone)
     }
 }

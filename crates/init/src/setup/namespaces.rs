@@ -46,7 +46,7 @@ impl Setup<'_> {
             set_domainname(name).step("setting /domainname")?;
         }
         for (name, value) in &namespaces.sysctls {
-            write_sysctl(self.proc, name, value).step("setting /linux/sysctl")?;
+            write_sysctl(self.proc()?, name, value).step("setting /linux/sysctl")?;
         }
         Ok(())
     }

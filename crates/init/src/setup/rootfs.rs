@@ -16,7 +16,7 @@ impl Setup<'_> {
     /// Builds the root and makes it ours; returns the terminal, if there is to be one.
     pub(super) fn build_root(&self, sources: Sources) -> Result<Option<Pty>, InitError> {
         let mounts = &self.plan.mounts;
-        let tree = sources.root.into_mount().step("opening /root/path")?;
+        let tree = sources.root.into_mount(MountFlags::empty()).step("opening /root/path")?;
         let root = Rootfs::mount(tree, mounts.outside).step("mounting the root file system")?;
         let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
         for (step, opened) in mounts.steps.iter().zip(sources.binds) {
@@ -85,8 +85,12 @@ fn shares_mounts(mounts: &MountsPlan) -> bool {
 }
 
 /// The copy, cut off from its original: what is mounted on the one must not appear on the other.
-fn cut_off(source: Source, outside: Option<Propagation>) -> coracle_mount::Result<DetachedMount> {
-    let tree = source.into_mount()?;
+fn cut_off(
+    source: Source,
+    clear: MountFlags,
+    outside: Option<Propagation>,
+) -> coracle_mount::Result<DetachedMount> {
+    let tree = source.into_mount(clear)?;
     outside.map(|propagation| propagation.apply(&tree)).transpose()?;
     Ok(tree)
 }
@@ -98,7 +102,8 @@ fn mount(
     outside: Option<Propagation>,
 ) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
-    let mut opened = opened.into_iter().map(|source| cut_off(source, outside));
+    let clear = attributes.clear | attributes.recursive_clear;
+    let mut opened = opened.into_iter().map(|source| cut_off(source, clear, outside));
     match kind {
         MountKind::Filesystem(filesystem) => {
             root.mount_filesystem(path, filesystem, attributes).map(drop)

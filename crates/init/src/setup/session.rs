@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use coracle_process::Pty;
 use coracle_sys::{Errno, keyring};
-use rustix::fs::{FileType, Mode, fchown, fstat};
+use rustix::fs::{FileType, Mode, OFlags, fchown, fcntl_getfl, fstat};
 use rustix::process::{Uid, ioctl_tiocsctty, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -52,14 +52,14 @@ impl Setup<'_> {
             ioctl_tiocsctty(&user).step("making the terminal the controlling one")?;
             let message = ToHost::Terminal { name };
             let controller = std::os::fd::AsFd::as_fd(&controller);
-            return wire::send(self.channel, &message, Some(controller))
+            return wire::send(&self.channel, &message, Some(controller))
                 .step("handing over the terminal");
         }
         let [input, output, error] = self.plan.process.stdio;
         let streams = [input, output, error].map(|slot| self.descriptors.take(slot)).into_iter();
         let streams: Vec<OwnedFd> = streams.collect::<Result<_, _>>()?;
-        for stream in &streams {
-            give_to(stream, owner)?;
+        if self.plan.process.own_stdio {
+            streams.iter().try_for_each(|stream| give_to(stream, owner))?;
         }
         match streams.as_slice() {
             [input, output, error] => duplicate([input, output, error]),
@@ -68,12 +68,15 @@ impl Setup<'_> {
     }
 }
 
-/// Lets the container's user open its own streams again, as `/dev/stdout`. Devices belong to the host.
+/// Lets the container's user open its own streams again, as `/dev/stdout`. Devices belong to the host, and
+/// a file that is only read is somebody else's.
 fn give_to(stream: &OwnedFd, owner: Uid) -> Result<(), InitError> {
     let step = "giving a standard stream to the user";
     let stat = fstat(stream).step(step)?;
-    let is_device = FileType::from_raw_mode(stat.st_mode).is_char_device();
-    if stat.st_uid == owner.as_raw() || is_device {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let access = fcntl_getfl(stream).step(step)? & OFlags::RWMODE;
+    let borrowed = kind.is_char_device() || kind.is_file() && access == OFlags::RDONLY;
+    if stat.st_uid == owner.as_raw() || borrowed {
         return Ok(());
     }
     match fchown(stream, Some(owner), None) {
