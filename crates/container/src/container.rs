@@ -1,6 +1,6 @@
 //! A container that is recorded in a store.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use coracle_cgroup::Cgroup;
 use coracle_process::PidFd;
@@ -9,6 +9,9 @@ use crate::seal::NAME;
 use crate::state::Record;
 use crate::store::{Entry, Lock};
 use crate::{Error, Result, State, Status};
+
+/// How long the claim of an id may take.
+const CLAIM_TIME: Duration = Duration::from_millis(20);
 
 /// A container of a [`Store`](crate::Store), by its record. What it is doing is asked from the kernel each time.
 #[derive(Debug)]
@@ -26,7 +29,13 @@ impl Container {
     pub(crate) fn load(entry: Entry) -> Result<Self> {
         let record = entry.read()?;
         if record.is_none() && !entry.is_locked()? {
-            return Err(entry.damaged("its creation was interrupted before it was recorded"));
+            // Between the making of the directory and its locking, or after an interruption there.
+            std::thread::sleep(CLAIM_TIME);
+            let record = entry.read()?;
+            if record.is_none() && !entry.is_locked()? {
+                return Err(entry.damaged("its creation was interrupted before it was recorded"));
+            }
+            return Ok(Self { entry, record });
         }
         Ok(Self { entry, record })
     }

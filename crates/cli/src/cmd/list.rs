@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use coracle::State;
+use coracle::{Error, State};
 
 use super::print;
 use crate::error::{Failure, Result};
@@ -15,6 +15,8 @@ pub fn list(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     for listed in invocation.store()?.list()? {
         match listed.and_then(|container| container.state()) {
             Ok(state) => states.push(state),
+            // It is being made, or went, while we looked.
+            Err(Error::WrongState { .. } | Error::NotFound(_)) => {}
             Err(error) => log.warning(&Failure::from(error).to_string()),
         }
     }
