@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod bad_input;
 mod cgroups;
+mod formats;
 mod lifecycle;
 mod mounts;
 mod namespaces;
 mod process;
+mod rootless;
 mod seccomp;
 
 use std::process::ExitCode;
@@ -23,5 +26,8 @@ fn main() -> ExitCode {
     let suite = process::add_to(suite);
     let suite = cgroups::add_to(suite);
     let suite = seccomp::add_to(suite);
+    let suite = rootless::add_to(suite);
+    let suite = bad_input::add_to(suite);
+    let suite = formats::add_to(suite);
     suite.main()
 }

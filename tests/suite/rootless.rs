@@ -1,0 +1,278 @@
+//! Containers of a user without privileges.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use coracle_testkit::Verdict::Passed;
+use coracle_testkit::{
+    Bundle, Cmd, Container, Context, Output, Result, Suite, Test, Verdict, check, check_eq,
+    check_has, need, tests,
+};
+use serde_json::json;
+
+pub fn add_to(suite: Suite) -> Suite {
+    suite.group_for_all("rootless", TESTS)
+}
+
+const TESTS: &[Test] = tests![
+    writes_a_configuration_for_the_caller,
+    runs_as_root_of_a_user_namespace,
+    exits_as_the_command_exits,
+    owns_what_it_makes,
+    lives_a_whole_life,
+    has_the_devices_of_the_host,
+    mounts_volumes_of_the_user,
+    shares_the_network_and_shows_sys,
+    says_what_is_not_limited,
+    insists_on_limits_if_asked,
+    keeps_containers_where_the_user_may,
+    cannot_become_a_user_that_is_not_mapped,
+    cannot_join_a_group_that_is_not_mapped,
+    maps_more_users_with_newuidmap,
+    cannot_reach_containers_of_root,
+    is_confined_as_others_are,
+];
+
+/// A rootless bundle that belongs to the user, and a store that does.
+fn bundle(t: &Context) -> Result<Bundle> {
+    let uid = user(t)?;
+    let bundle = t.rootless_bundle()?;
+    let bundle = bundle.set("/linux/uidMappings/0/hostID", uid);
+    let bundle = bundle.set("/linux/gidMappings/0/hostID", uid);
+    fs::create_dir_all(t.store())?;
+    t.give_to_user(&t.store())?;
+    t.give_to_user(bundle.directory())?;
+    Ok(bundle)
+}
+
+fn user(t: &Context) -> Result<u32> {
+    Ok(t.as_user(Cmd::new("id").arg("-u")).succeed()?.text().parse()?)
+}
+
+fn run(t: &Context, bundle: &Bundle) -> Result<Output> {
+    t.as_user(t.run_with(bundle, &[])?).run()
+}
+
+fn create(t: &Context, bundle: &Bundle) -> Result<Container> {
+    t.create_by(t.as_user(t.command()), bundle, &[])
+}
+
+fn writes_a_configuration_for_the_caller(t: &mut Context) -> Result<Verdict> {
+    let directory = t.path("spec");
+    fs::create_dir(&directory)?;
+    t.give_to_user(&directory)?;
+    let spec = || t.as_user(t.command().args(["spec", "--rootless"]).directory(&directory));
+    spec().succeed()?;
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs::read(directory.join("config.json"))?)?;
+    check_eq!(
+        written["linux"]["uidMappings"],
+        json!([{"containerID": 0, "hostID": user(t)?, "size": 1}])
+    );
+    check_eq!(fs::metadata(directory.join("config.json"))?.uid(), user(t)?);
+    // Nothing is overwritten.
+    spec().run()?.refused(&["config.json", "exists"])?;
+    fs::create_dir(directory.join("rootfs"))?;
+    Ok(Passed)
+}
+
+fn runs_as_root_of_a_user_namespace(t: &mut Context) -> Result<Verdict> {
+    let uid = user(t)?;
+    let bundle = bundle(t)?
+        .script("id -u; id -g; cat /proc/self/uid_map /proc/self/setgroups; hostname; echo $$");
+    let output = run(t, &bundle)?.expect(0)?;
+    let words: Vec<_> = output.stdout.split_whitespace().collect();
+    check_eq!(words, ["0", "0", "0", &uid.to_string(), "1", "deny", "coracle", "1"]);
+    Ok(Passed)
+}
+
+fn exits_as_the_command_exits(t: &mut Context) -> Result<Verdict> {
+    run(t, &bundle(t)?.script("echo out; echo err >&2; exit 7"))?.expect(7)?;
+    run(t, &bundle(t)?.args(&["nosuch"]))?.refused(&["nosuch"])?;
+    Ok(Passed)
+}
+
+fn owns_what_it_makes(t: &mut Context) -> Result<Verdict> {
+    let bundle =
+        bundle(t)?.writable().script("touch /made; stat -c %u:%g /made /; mkdir /d && rm -r /d");
+    check_eq!(run(t, &bundle)?.expect(0)?.lines(), ["0:0", "0:0"]);
+    check_eq!(fs::metadata(bundle.rootfs().join("made"))?.uid(), user(t)?);
+    Ok(Passed)
+}
+
+fn lives_a_whole_life(t: &mut Context) -> Result<Verdict> {
+    let container = create(t, &bundle(t)?.idle())?;
+    check_eq!(container.status()?, "created");
+    container.start()?;
+    container.wait_for("ready")?;
+    check_eq!(container.status()?, "running");
+    container.command("delete", &[]).run()?.refused(&["running"])?;
+    container.kill("TERM")?;
+    container.finish()?;
+    let container = create(t, &bundle(t)?.script("trap '' TERM; sleep 1000"))?;
+    container.start()?;
+    container.delete_forcibly()?;
+    Ok(Passed)
+}
+
+fn has_the_devices_of_the_host(t: &mut Context) -> Result<Verdict> {
+    let script = "cd /dev; stat -c '%t:%T' null zero full random urandom tty; echo x > null
+        head -c 2 zero | wc -c; readlink ptmx; readlink stdin; ls -d pts/ptmx; echo x > /dev/full";
+    let output = run(t, &bundle(t)?.script(script))?;
+    let lines = output.lines();
+    check_eq!(lines[..6], ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0"]);
+    check_eq!(lines[6..], ["2", "pts/ptmx", "/proc/self/fd/0", "pts/ptmx"]);
+    check!(output.stderr.contains("No space left"), "{output}");
+    Ok(Passed)
+}
+
+fn mounts_volumes_of_the_user(t: &mut Context) -> Result<Verdict> {
+    let volume = t.path("volume");
+    fs::create_dir(&volume)?;
+    fs::write(volume.join("file"), "content\n")?;
+    t.give_to_user(&volume)?;
+    fs::set_permissions(&volume, fs::Permissions::from_mode(0o700))?;
+    let source = volume.to_string_lossy();
+    let bundle = bundle(t)?.mount("/mnt", "bind", &source, &["rbind", "rw", "nosuid", "nodev"]);
+    let bundle = bundle.mount("/home", "bind", &source, &["bind", "ro"]);
+    let bundle = bundle.mount("/tmp", "tmpfs", "tmpfs", &["size=1m"]);
+    let output =
+        run(t, &bundle.script("cat /mnt/file /home/file; touch /mnt/new /tmp/new; touch /home/x"))?;
+    check_eq!(output.lines(), ["content", "content"]);
+    check!(output.stderr.contains("Read-only"), "{output}");
+    check_eq!(fs::metadata(volume.join("new"))?.uid(), user(t)?);
+    Ok(Passed)
+}
+
+fn shares_the_network_and_shows_sys(t: &mut Context) -> Result<Verdict> {
+    let output = run(t, &bundle(t)?.script("readlink /proc/self/ns/net; ls /sys/class/net | wc -l; touch /sys/x; mkdir /sys/fs/cgroup/x"))?;
+    check_eq!(output.lines()[0], fs::read_link("/proc/self/ns/net")?.to_string_lossy());
+    check!(output.lines()[1].trim() != "0", "{output}");
+    check_eq!(output.stderr.matches("Read-only file system").count(), 2);
+    let new = bundle(t)?.namespace("network", None);
+    let output =
+        run(t, &new.script("cat /sys/class/net/lo/flags 2>/dev/null; cat /proc/net/dev | wc -l"))?;
+    // Two lines of headings, and lo.
+    check_eq!(output.lines().last().map(|line| line.trim()), Some("3"));
+    Ok(Passed)
+}
+
+/// Whether the user has been given a cgroup of its own.
+fn has_delegated_cgroup(t: &Context) -> Result<bool> {
+    let cgroup = t.host().cgroup_of(i32::try_from(std::process::id())?, "pids")?;
+    let probe = t.as_user(Cmd::new("test").arg("-w").arg(cgroup)).run()?;
+    Ok(probe.code() == 0)
+}
+
+fn limited(t: &Context) -> Result<Bundle> {
+    let bundle = bundle(t)?.set("/linux/resources/pids/limit", 20);
+    Ok(bundle.set("/linux/resources/memory/limit", 64 << 20).args(&["echo", "runs"]))
+}
+
+fn says_what_is_not_limited(t: &mut Context) -> Result<Verdict> {
+    need!(!has_delegated_cgroup(t)?, "the user has a cgroup of its own");
+    let quiet = run(t, &bundle(t)?)?.expect(0)?;
+    check_eq!(quiet.stderr, "");
+    let output = run(t, &limited(t)?)?.expect(0)?;
+    check_eq!(output.text(), "runs");
+    output.says(&["warning", "limit", "pids", "memory"])?;
+    Ok(Passed)
+}
+
+fn insists_on_limits_if_asked(t: &mut Context) -> Result<Verdict> {
+    need!(!has_delegated_cgroup(t)?, "the user has a cgroup of its own");
+    let bundle = limited(t)?;
+    bundle.write()?;
+    let command = t.command().args(["--rootless", "false", "run", "--bundle"]);
+    let command = t.as_user(command.arg(bundle.directory()).arg(t.id()));
+    command.run()?.refused(&["cgroup", "ermission denied"])?;
+    Ok(Passed)
+}
+
+fn keeps_containers_where_the_user_may(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "each runtime has a place of its own");
+    let runtime_directory = t.path("runtime");
+    fs::create_dir(&runtime_directory)?;
+    t.give_to_user(&runtime_directory)?;
+    let bundle = bundle(t)?;
+    bundle.write()?;
+    let command = || t.as_user(t.runtime().command());
+    let create = command().env("XDG_RUNTIME_DIR", &runtime_directory);
+    let id = t.id();
+    create.arg("create").arg("--bundle").arg(bundle.directory()).arg(&id).succeed()?;
+    let state = runtime_directory.join("coracle").join(&id);
+    check!(state.join("state.json").exists());
+    check_eq!(fs::metadata(&state)?.permissions().mode() & 0o077, 0);
+    let list = command().env("XDG_RUNTIME_DIR", &runtime_directory).args(["list", "-q"]);
+    check_eq!(list.succeed()?.text(), id);
+    let delete = command().env("XDG_RUNTIME_DIR", &runtime_directory).args(["delete", &id]);
+    delete.succeed()?;
+    let lost = command().without_env("XDG_RUNTIME_DIR").arg("list");
+    lost.run()?.refused(&["XDG_RUNTIME_DIR", "--root"])?;
+    Ok(Passed)
+}
+
+fn cannot_become_a_user_that_is_not_mapped(t: &mut Context) -> Result<Verdict> {
+    run(t, &bundle(t)?.set("/process/user/uid", 5))?.refused(&["/process/user/uid", "uid 5"])?;
+    run(t, &bundle(t)?.set("/process/user/gid", 5))?.refused(&["/process/user/gid", "gid 5"])?;
+    Ok(Passed)
+}
+
+fn cannot_join_a_group_that_is_not_mapped(t: &mut Context) -> Result<Verdict> {
+    let output = run(t, &bundle(t)?.set("/process/user/additionalGids", json!([5])))?;
+    output.refused(&["/process/user/additionalGids", "gid 5"])?;
+    Ok(Passed)
+}
+
+/// The range that /etc/subuid or /etc/subgid gives to a user, by name or number.
+fn range(file: &str, name: &str, uid: u32) -> Option<(u32, u32)> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let line = lines.find(|it| it.len() == 3 && (it[0] == name || it[0] == uid.to_string()))?;
+    Some((line[1].parse().ok()?, line[2].parse().ok()?))
+}
+
+fn maps_more_users_with_newuidmap(t: &mut Context) -> Result<Verdict> {
+    let uid = user(t)?;
+    let name = t.as_user(Cmd::new("id").arg("-un")).run()?.text().to_owned();
+    let ranges = (range("/etc/subuid", &name, uid), range("/etc/subgid", &name, uid));
+    let (Some((first, count)), Some((first_group, groups))) = ranges else {
+        return Ok(Verdict::Skipped(format!("no range in /etc/subuid for user {uid}")));
+    };
+    need!(t.host().has_program("newuidmap"), "no newuidmap");
+    let map = |first: u32, count: u32| json!([{"containerID": 0, "hostID": uid, "size": 1}, {"containerID": 1, "hostID": first, "size": count}]);
+    let bundle = bundle(t)?.set("/linux/uidMappings", map(first, count));
+    let bundle = bundle.set("/linux/gidMappings", map(first_group, groups));
+    let bundle = bundle.set("/process/user", json!({"uid": 5, "gid": 6, "additionalGids": [7]}));
+    let bundle = bundle
+        .script("id -u; id -g; id -G; cat /proc/self/setgroups; cat /proc/self/uid_map | wc -l");
+    let output = run(t, &bundle)?.expect(0)?;
+    check_eq!(output.lines(), ["5", "6", "6 7", "allow", "2"]);
+    Ok(Passed)
+}
+
+fn cannot_reach_containers_of_root(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().is_root(), "needs root");
+    let container = t.start(&t.bundle()?.idle())?;
+    for command in ["state", "kill", "delete"] {
+        let output = t.as_user(t.command().arg(command).arg(container.id())).run()?;
+        output.refused(&["ermission denied"])?;
+    }
+    check_eq!(container.status()?, "running");
+    container.delete_forcibly()?;
+    Ok(Passed)
+}
+
+fn is_confined_as_others_are(t: &mut Context) -> Result<Verdict> {
+    let bundle = bundle(t)?.script(
+        "grep -E '^(CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; cat /proc/kcore /proc/keys | wc -c
+        echo 1 > /proc/sys/kernel/hostname; touch /x; mount -t tmpfs x /mnt",
+    );
+    let rules = json!([{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]);
+    let seccomp = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules});
+    let output = run(t, &bundle.set("/linux/seccomp", seccomp))?;
+    check_has!(output.stdout, "CapBnd:\t0000000020000420", "NoNewPrivs:\t1", "Seccomp:\t2");
+    check_eq!(output.stderr.matches("Read-only file system").count(), 2);
+    check!(output.stderr.contains("ermission denied") || output.stderr.contains("not permitted"));
+    Ok(Passed)
+}
