@@ -17,11 +17,10 @@ impl Setup<'_> {
     pub(super) fn build_root(&self, sources: Sources) -> Result<Option<Pty>, InitError> {
         let mounts = &self.plan.mounts;
         let tree = sources.root.into_mount(MountFlags::empty()).step("opening /root/path")?;
+        let copies = self.copy_sources(sources.binds)?;
         let root = Rootfs::mount(tree, mounts.outside).step("mounting the root file system")?;
-        let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
-        for (step, opened) in mounts.steps.iter().zip(sources.binds) {
-            let name = || format!("mounting {} ({})", step.path.display(), step.name);
-            mount(&root, step, opened, outside).map_err(|error| InitError::new(name(), &error))?;
+        for (step, copies) in mounts.steps.iter().zip(copies) {
+            mount(&root, step, copies).map_err(|error| failure(step, &error))?;
         }
         self.make_devices(&root)?;
         let terminal = self.make_terminal(&root)?;
@@ -39,6 +38,22 @@ impl Setup<'_> {
             propagation.apply(&root).step("setting /linux/rootfsPropagation")?;
         }
         Ok(terminal)
+    }
+
+    /// Copies what is mounted from the host, for each step, while this namespace's mounts are still peers of
+    /// the host's: mounts pass between them where that is asked for.
+    fn copy_sources(
+        &self,
+        sources: Vec<Vec<Source>>,
+    ) -> Result<Vec<Vec<DetachedMount>>, InitError> {
+        let mounts = &self.plan.mounts;
+        let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
+        let copy = |(step, sources): (&MountStep, Vec<Source>)| {
+            let clear = step.attributes.clear | step.attributes.recursive_clear;
+            let copies = sources.into_iter().map(|source| cut_off(source, clear, outside));
+            copies.collect::<Result<_, _>>().map_err(|error| failure(step, &error))
+        };
+        mounts.steps.iter().zip(sources).map(copy).collect()
     }
 
     fn make_devices(&self, root: &Rootfs) -> Result<(), InitError> {
@@ -95,15 +110,13 @@ fn cut_off(
     Ok(tree)
 }
 
-fn mount(
-    root: &Rootfs,
-    step: &MountStep,
-    opened: Vec<Source>,
-    outside: Option<Propagation>,
-) -> coracle_mount::Result<()> {
+fn failure(step: &MountStep, error: &coracle_mount::Error) -> InitError {
+    InitError::new(format!("mounting {} ({})", step.path.display(), step.name), error)
+}
+
+fn mount(root: &Rootfs, step: &MountStep, copies: Vec<DetachedMount>) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
-    let clear = attributes.clear | attributes.recursive_clear;
-    let mut opened = opened.into_iter().map(|source| cut_off(source, clear, outside));
+    let mut copies = copies.into_iter();
     match kind {
         MountKind::Filesystem(filesystem) => {
             root.mount_filesystem(path, filesystem, attributes).map(drop)
@@ -113,14 +126,13 @@ fn mount(
             root.bind(path, tree, attributes).map(drop)
         }
         MountKind::Bind { source: BindSource::Host(_), .. } => {
-            opened.try_for_each(|tree| root.bind(path, tree?, attributes).map(drop))
+            copies.try_for_each(|tree| root.bind(path, tree, attributes).map(drop))
         }
         MountKind::Cgroup { mount: CgroupMount::Unified, .. } => {
-            root.mount_cgroup_unified(path, attributes, opened.next().transpose()?).map(drop)
+            root.mount_cgroup_unified(path, attributes, copies.next()).map(drop)
         }
         MountKind::Cgroup { mount: CgroupMount::Legacy { entries, links }, .. } => {
-            let opened = opened.collect::<Result<Vec<_>, _>>()?;
-            let copies = opened.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+            let copies = copies.map(Some).chain(std::iter::repeat_with(|| None));
             let entries = entries.iter().zip(copies);
             root.mount_cgroup_legacy(path, attributes, entries, links)
         }
