@@ -97,7 +97,7 @@ fn processor_time_is_read_back() {
     let shares = cpu(Cpu { shares: Some(512), ..Cpu::default() });
     let error = scratch.cgroup.set(&shares, Permissions::Required).unwrap_err().to_string();
     assert!(
-        error.ends_with("EINVAL (Invalid argument); an idle cgroup has none: unset idle first"),
+        error.ends_with("EINVAL (invalid argument); an idle cgroup has none: unset idle first"),
         "{error}"
     );
     set(&scratch, &cpu(Cpu { idle: Some(0), shares: Some(512), ..Cpu::default() }));

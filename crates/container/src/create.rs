@@ -110,7 +110,9 @@ impl Creation {
         let exe = self.builder.init.seal()?;
         if let Some(cgroup) = &self.undo.cgroup {
             let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
-            self.warnings.0.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
+            if self.lowered.wants_limits {
+                self.warnings.0.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
+            }
             let entry = cgroup.entry()?;
             let plan = &mut self.lowered.plan.cgroup;
             plan.unified = entry.unified.map(|directory| self.handover.add(directory));

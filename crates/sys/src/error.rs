@@ -10,7 +10,7 @@ pub type Result<T, E = SyscallError> = std::result::Result<T, E>;
 
 /// A system call that the kernel refused.
 ///
-/// Prints as `mount_setattr(5</rootfs/proc>, RDONLY): EINVAL (Invalid argument)`.
+/// Prints as `mount_setattr(5</rootfs/proc>, RDONLY): EINVAL (invalid argument)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyscallError {
     call: Cow<'static, str>,
@@ -66,15 +66,15 @@ impl fmt::Display for SyscallError {
 
 impl std::error::Error for SyscallError {}
 
-/// An errno as `EINVAL (Invalid argument)`.
+/// An errno as `EINVAL (invalid argument)`.
 struct Named(Errno);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.0.raw_os_error();
-        // The text of std ends in " (os error 22)"; the name says the same, better.
+        // In lower case, as messages are that engines search. The text of std ends in " (os error 22)"; the name says the same, better.
         let text = std::io::Error::from_raw_os_error(code).to_string();
-        let text = text.split(" (os error").next().unwrap_or_default();
+        let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
         match NAMES.iter().find(|(number, _)| *number == code) {
             Some((_, name)) => write!(f, "{name} ({text})"),
             None => write!(f, "errno {code} ({text})"),
@@ -104,7 +104,7 @@ mod tests {
         let error = SyscallError::new("mount_setattr", "5</rootfs/proc>, RDONLY", Errno::INVAL);
         assert_eq!(
             error.to_string(),
-            "mount_setattr(5</rootfs/proc>, RDONLY): EINVAL (Invalid argument)"
+            "mount_setattr(5</rootfs/proc>, RDONLY): EINVAL (invalid argument)"
         );
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Lowered {
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
     /// The limits.
     pub(crate) resources: Resources,
+    /// The specification asks for some, besides what every container gets.
+    pub(crate) wants_limits: bool,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -69,7 +71,8 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
         cgroup: CgroupEntry::default(),
     };
     let resources = resources::lower(&spec.linux.resources, &plan.mounts.devices, &mut warnings)?;
-    Ok(Lowered { plan, join, resources, warnings })
+    let wants_limits = spec.linux.resources != coracle_spec::types::Resources::default();
+    Ok(Lowered { plan, join, resources, wants_limits, warnings })
 }
 
 /// What the specification asks for and cannot have.

@@ -58,8 +58,8 @@ impl Setup<'_> {
         let [input, output, error] = self.plan.process.stdio;
         let streams = [input, output, error].map(|slot| self.descriptors.take(slot)).into_iter();
         let streams: Vec<OwnedFd> = streams.collect::<Result<_, _>>()?;
-        if self.plan.process.own_stdio {
-            streams.iter().try_for_each(|stream| give_to(stream, owner))?;
+        for stream in &streams {
+            give_to(stream, owner, self.plan.process.own_stdio)?;
         }
         match streams.as_slice() {
             [input, output, error] => duplicate([input, output, error]),
@@ -68,15 +68,18 @@ impl Setup<'_> {
     }
 }
 
-/// Lets the container's user open its own streams again, as `/dev/stdout`. Devices belong to the host, and
-/// a file that is only read is somebody else's.
-fn give_to(stream: &OwnedFd, owner: Uid) -> Result<(), InitError> {
+/// Lets the container's user open its own streams again, as `/dev/stdout`.
+///
+/// Pipes are between the caller and the container. Files are the container's only if the caller will not
+/// go on using them, and not if they are only read; devices, as terminals, never.
+fn give_to(stream: &OwnedFd, owner: Uid, own: bool) -> Result<(), InitError> {
     let step = "giving a standard stream to the user";
     let stat = fstat(stream).step(step)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
-    let access = fcntl_getfl(stream).step(step)? & OFlags::RWMODE;
-    let borrowed = kind.is_char_device() || kind.is_file() && access == OFlags::RDONLY;
-    if stat.st_uid == owner.as_raw() || borrowed {
+    let written =
+        || fcntl_getfl(stream).is_ok_and(|flags| flags & OFlags::RWMODE != OFlags::RDONLY);
+    let given = kind.is_fifo() || own && kind.is_file() && written();
+    if stat.st_uid == owner.as_raw() || !given {
         return Ok(());
     }
     match fchown(stream, Some(owner), None) {
