@@ -7,7 +7,7 @@ use std::time::Duration;
 use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
 use coracle_init::plan::{Slot, StartGate};
 use coracle_ns::{NamespaceKind, NsFd};
-use coracle_process::ProcessRef;
+use coracle_process::{ProcessRef, keep_newlines};
 use coracle_spec::{LoadedSpec, Spec};
 
 use crate::console::DescriptorSocket;
@@ -98,6 +98,7 @@ impl Creation {
     pub(crate) fn run(mut self) -> Result<Running> {
         let mut launch = self.launch()?;
         let terminal = self.build(&mut launch)?;
+        terminal.iter().try_for_each(|terminal| self.builder.terminal.apply(terminal))?;
         launch.go()?;
         launch.executed()?;
         let init = launch.finish()?;
@@ -159,7 +160,11 @@ impl Creation {
         while let Step::Terminal { controller, name } = launch.next()? {
             match &self.console {
                 Some(console) => console.send(&controller, &name)?,
-                None => terminal = Some(controller),
+                None => {
+                    // Before the command writes its first line.
+                    keep_newlines(&controller)?;
+                    terminal = Some(controller);
+                }
             }
         }
         let Some(init) = &launch.init else {

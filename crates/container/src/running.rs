@@ -2,9 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use coracle_process::{
-    BlockedSignals, ExitStatus, Foreground, Orphans, PidFd, RawMode, Terminal, keep_newlines,
-};
+use coracle_process::{BlockedSignals, ExitStatus, Foreground, Orphans, PidFd, RawMode, Terminal};
 
 use crate::launch::Init;
 use crate::{Container, Result};
@@ -111,10 +109,7 @@ impl Running {
         let Init { pid, pidfd } = &self.init;
         let child = Foreground { pid: *pid, pidfd, signals: &arriving, orphans };
         let Some(controller) = self.terminal.take() else { return Ok(child.attend(None)?) };
-        let raw = raw_mode(input.as_fd())?;
-        if raw.is_none() {
-            keep_newlines(&controller)?;
-        }
+        let _raw = raw_mode(input.as_fd())?;
         let terminal = Terminal::new(controller, input.as_fd(), output.as_fd())?;
         Ok(child.attend(Some(terminal))?)
     }

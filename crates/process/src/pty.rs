@@ -78,6 +78,8 @@ impl<'fd> RawMode<'fd> {
         let before = tcgetattr(terminal).map_err(|errno| failure("tcgetattr", errno))?;
         let mut raw = before.clone();
         raw.make_raw();
+        // But it goes on turning newlines of what it shows, which the inner terminal leaves alone.
+        raw.output_modes.insert(OutputModes::OPOST);
         tcsetattr(terminal, OptionalActions::Now, &raw)
             .map_err(|errno| failure("tcsetattr", errno))?;
         Ok(Self { terminal, before })
