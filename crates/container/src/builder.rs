@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use coracle_process::{WindowSize, keep_newlines, window_size};
+use coracle_process::{WindowSize, window_size};
 use coracle_spec::{Bundle, ContainerId};
 
 use crate::create::Creation;
@@ -17,7 +17,7 @@ pub struct ContainerBuilder {
     pub(crate) init: InitExe,
     pub(crate) stdio: Stdio,
     pub(crate) console_socket: Option<PathBuf>,
-    pub(crate) terminal: TerminalSetup,
+    pub(crate) window_size: Option<WindowSize>,
     pub(crate) pidfd_socket: Option<PathBuf>,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) detached: bool,
@@ -50,25 +50,6 @@ pub struct Stdio {
     pub error: Option<OwnedFd>,
 }
 
-/// What the container's terminal is to be like before the command sees it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct TerminalSetup {
-    size: Option<WindowSize>,
-    keep_newlines: bool,
-}
-
-impl TerminalSetup {
-    pub(crate) fn apply(self, terminal: impl AsFd) -> Result<()> {
-        if let Some(size) = self.size {
-            size.apply(&terminal)?;
-        }
-        if self.keep_newlines {
-            keep_newlines(terminal)?;
-        }
-        Ok(())
-    }
-}
-
 impl Stdio {
     /// The three, as descriptors of their own.
     pub(crate) fn resolve(self) -> Result<[OwnedFd; 3]> {
@@ -95,7 +76,7 @@ impl ContainerBuilder {
             init: InitExe::default(),
             stdio: Stdio::default(),
             console_socket: None,
-            terminal: TerminalSetup::default(),
+            window_size: None,
             pidfd_socket: None,
             pid_file: None,
             detached: false,
@@ -127,12 +108,11 @@ impl ContainerBuilder {
         self
     }
 
-    /// The container's terminal will be served at `input`: it has its size from the beginning, and if `input`
-    /// is no terminal its output is not made ready for one.
-    pub fn terminal_at(mut self, input: impl AsFd) -> Result<Self> {
-        let is_terminal = rustix::termios::isatty(&input);
-        let size = is_terminal.then(|| window_size(input)).transpose()?;
-        self.terminal = TerminalSetup { size, keep_newlines: !is_terminal };
+    /// The container's terminal will be shown at `terminal`, if that is one: it has its size from the
+    /// beginning.
+    pub fn sized_as(mut self, terminal: impl AsFd) -> Result<Self> {
+        let is_terminal = rustix::termios::isatty(&terminal);
+        self.window_size = is_terminal.then(|| window_size(terminal)).transpose()?;
         Ok(self)
     }
 

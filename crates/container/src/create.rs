@@ -98,7 +98,6 @@ impl Creation {
     pub(crate) fn run(mut self) -> Result<Running> {
         let mut launch = self.launch()?;
         let terminal = self.build(&mut launch)?;
-        terminal.iter().try_for_each(|terminal| self.builder.terminal.apply(terminal))?;
         launch.go()?;
         launch.executed()?;
         let init = launch.finish()?;
@@ -163,6 +162,7 @@ impl Creation {
                 None => {
                     // Before the command writes its first line.
                     keep_newlines(&controller)?;
+                    self.builder.window_size.map(|size| size.apply(&controller)).transpose()?;
                     terminal = Some(controller);
                 }
             }

@@ -23,7 +23,7 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     // Before there is a container, so that no signal for it is lost.
     let signals = BlockedSignals::all()?;
     let orphans = if flags.is_set("no-subreaper") { Orphans::Leave } else { Orphans::adopt()? };
-    let mut running = builder.run(&store)?;
+    let mut running = builder.sized_as(std::io::stdin())?.run(&store)?;
     warn(&running, log);
     let ended = running.attend(&signals, orphans);
     let container = running.into_container();
