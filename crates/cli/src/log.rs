@@ -43,7 +43,7 @@ impl Log {
     pub fn error(&self, message: &str) {
         self.write("error", message);
         if self.file.is_some() {
-            eprintln!("{message}");
+            eprintln!("{}", readable(message));
         }
     }
 
@@ -62,8 +62,8 @@ impl Log {
     fn write(&self, level: &str, message: &str) {
         let line = match &self.file {
             None if !self.json => match level {
-                "error" => format!("coracle: {message}\n"),
-                level => format!("coracle: {level}: {message}\n"),
+                "error" => format!("coracle: {}\n", readable(message)),
+                level => format!("coracle: {level}: {}\n", readable(message)),
             },
             _ => self.line(level, message),
         };
@@ -81,5 +81,33 @@ impl Log {
         } else {
             format!("time={time:?} level={level} msg={message:?}\n")
         }
+    }
+}
+
+/// A message for a terminal. Texts of a configuration may be in it: they can neither drive the terminal nor
+/// begin a line that looks like another message.
+fn readable(message: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.into() };
+    let mut lines = message.split('\n').map(|line| line.chars().map(escape).collect::<String>());
+    let first = lines.next().unwrap_or_default();
+    let indent = |line: String| if line.starts_with("  ") { line } else { format!("  {line}") };
+    lines.map(indent).fold(first, |text, line| text + "\n" + &line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_what_they_are() {
+        assert_eq!(readable("cannot open /a: ENOENT"), "cannot open /a: ENOENT");
+        assert_eq!(
+            readable("2 problems:\n  /a: is ä\n  /b: is b"),
+            "2 problems:\n  /a: is ä\n  /b: is b"
+        );
+        assert_eq!(
+            readable("\u{1b}[31m\r\ncoracle: fine\n"),
+            "\\u{1b}[31m\\r\n  coracle: fine\n  "
+        );
     }
 }
