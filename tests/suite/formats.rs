@@ -34,6 +34,7 @@ const TESTS: &[Test] = tests![
 
 const TERMINAL_TESTS: &[Test] = tests![
     gives_the_container_a_terminal,
+    is_as_it_will_be_from_the_beginning,
     passes_on_what_is_typed,
     knows_the_size_of_the_window,
     restores_the_terminal,
@@ -298,9 +299,21 @@ fn gives_the_container_a_terminal(t: &mut Context) -> Result<Verdict> {
     Ok(Passed)
 }
 
+/// What the command does first must not be too early.
+fn is_as_it_will_be_from_the_beginning(t: &mut Context) -> Result<Verdict> {
+    for _ in 0..10 {
+        let mut session = session(t, "stty size", 31, 97)?;
+        session.wait_for("31 97")?;
+        session.finish()?.0.expect(0)?;
+        let bundle = t.bundle()?.set("/process/terminal", true).args(&["echo", "line"]);
+        check_eq!(t.run(&bundle)?.expect(0)?.stdout, "line\n");
+    }
+    Ok(Passed)
+}
+
 fn passes_on_what_is_typed(t: &mut Context) -> Result<Verdict> {
     let script = "trap 'echo interrupted' INT; echo ready; read line; echo \"got [$line]\"
-        read other; echo end";
+        until read other; do :; done; echo \"then [$other]\"; cat; echo end";
     let mut session = session(t, script, 24, 80)?;
     session.wait_for("ready")?;
     session.send("hello\n")?;
@@ -308,7 +321,9 @@ fn passes_on_what_is_typed(t: &mut Context) -> Result<Verdict> {
     // A key, not a signal, for the terminal outside.
     session.send("\u{3}")?;
     session.wait_for("interrupted")?;
-    session.send("\u{4}\n")?;
+    session.send("more\n")?;
+    session.wait_for("then [more]")?;
+    session.send("\u{4}")?;
     session.wait_for("end")?;
     session.finish()?.0.expect(0)?;
     Ok(Passed)
