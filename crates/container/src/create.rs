@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
-use coracle_init::plan::{Slot, StartGate};
+use coracle_init::plan::{MountKind, MountStep, Slot, StartGate};
 use coracle_ns::{NamespaceKind, NsFd};
 use coracle_process::{ProcessRef, keep_newlines};
 use coracle_spec::{LoadedSpec, Spec};
@@ -108,6 +108,7 @@ impl Creation {
     /// Limits the cgroup, gathers the descriptors and starts the init program.
     fn launch(&mut self) -> Result<Launch> {
         let exe = self.builder.init.seal()?;
+        show_what_is_there(&mut self.lowered.plan.mounts.steps);
         if let Some(cgroup) = &self.undo.cgroup {
             let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
             if self.lowered.wants_limits {
@@ -224,6 +225,17 @@ fn check_terminal(builder: &ContainerBuilder, terminal: bool) -> Result<()> {
             "--console-socket is for detached containers: leave it out or add --detach",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Where the container's cgroup could not be made, it is shown what it is in.
+fn show_what_is_there(steps: &mut [MountStep]) {
+    let copies = steps.iter_mut().filter_map(|step| match &mut step.kind {
+        MountKind::Cgroup { copies, .. } => Some(copies),
+        _ => None,
+    });
+    for copy in copies.flatten() {
+        while !copy.is_dir() && copy.pop() {}
     }
 }
 

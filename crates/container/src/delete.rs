@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coracle_cgroup::Cgroup;
+use coracle_cgroup::{Cgroup, CgroupPaths};
 use coracle_spec::ContainerId;
 
 use crate::{Container, Error, Result, Status, Store};
@@ -54,8 +54,16 @@ impl Container {
     /// it was made for this container.
     fn unclaimed_cgroup(&self) -> Result<Option<Cgroup>> {
         let Some(record) = &self.record else { return Ok(None) };
-        let cgroup = Cgroup::open(&record.cgroup_paths)?;
-        Ok(cgroup.pids(true)?.is_empty().then_some(cgroup))
+        // It may have been made in some hierarchies only.
+        let made = record.cgroup_paths.iter().filter(|(_, path)| path.exists());
+        let made: CgroupPaths = made.map(|(name, path)| (name.clone(), path.clone())).collect();
+        for (name, path) in &made {
+            let one = CgroupPaths::from([(name.clone(), path.clone())]);
+            if !Cgroup::open(&one)?.pids(true)?.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok((!made.is_empty()).then(|| Cgroup::open(&made)).transpose()?)
     }
 }
 

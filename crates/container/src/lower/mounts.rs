@@ -133,12 +133,21 @@ impl Lowering<'_> {
         let own_namespace = self.namespaces.create.contains(NamespaceKind::Cgroup);
         let cgroups = self.context.cgroups;
         if cgroups.mode() == Mode::Unified {
-            let copies = cgroups.hierarchies().iter().map(|hierarchy| {
+            let mount_point = cgroups.hierarchies().first().map(Hierarchy::mount_point);
+            return match (own_namespace, self.context.cgroup_paths.get("")) {
                 // What the container must not see of the host's it must not see by a copy either.
-                let own = self.context.cgroup_paths.get("").filter(|_| own_namespace);
-                own.cloned().unwrap_or_else(|| hierarchy.mount_point().to_owned())
-            });
-            return MountKind::Cgroup { mount: CgroupMount::Unified, copies: copies.collect() };
+                (true, own) => MountKind::Cgroup {
+                    mount: CgroupMount::Unified,
+                    copies: own.cloned().into_iter().collect(),
+                },
+                // A new mount from the host's namespace would change the options of the host's.
+                (false, _) => MountKind::Bind {
+                    source: BindSource::Host(
+                        mount_point.unwrap_or(Path::new("/sys/fs/cgroup")).into(),
+                    ),
+                    recursive: true,
+                },
+            };
         }
         let legacy: Vec<_> = cgroups.hierarchies().iter().filter(|h| !h.is_v2()).collect();
         let entries: Vec<_> = legacy.iter().map(|hierarchy| entry(hierarchy)).collect();
