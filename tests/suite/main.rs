@@ -7,11 +7,13 @@
 
 mod bad_input;
 mod cgroups;
+mod crash;
 mod formats;
 mod lifecycle;
 mod mounts;
 mod namespaces;
 mod process;
+mod real_roots;
 mod rootless;
 mod seccomp;
 
@@ -29,5 +31,7 @@ fn main() -> ExitCode {
     let suite = rootless::add_to(suite);
     let suite = bad_input::add_to(suite);
     let suite = formats::add_to(suite);
+    let suite = real_roots::add_to(suite);
+    let suite = crash::add_to(suite);
     suite.main()
 }

@@ -21,6 +21,12 @@ impl Bundle {
         Self { directory, spec }.set("/process/terminal", false)
     }
 
+    /// The bundle that somebody else has made in `directory`, on no terminal.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let text = fs::read(directory.join("config.json"))?;
+        Ok(Self::new(directory.to_owned(), serde_json::from_slice(&text)?))
+    }
+
     /// Its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -132,10 +138,13 @@ impl Bundle {
         })
     }
 
-    /// Writes `config.json`.
+    /// Writes `config.json`; if it is as it should be already, somebody may be reading it.
     pub fn write(&self) -> Result<()> {
         let path = self.directory.join("config.json");
         let text = serde_json::to_vec_pretty(&self.spec)?;
+        if fs::read(&path).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -43,7 +43,8 @@ impl Shared {
         let specs = [runtime.spec(&scratch, &[])?, runtime.spec(&scratch, &["--rootless"])?];
         fs::remove_dir(&scratch)?;
         let reaper = rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
-        let private = if host.is_root() { vec![PathBuf::from("/run")] } else { Vec::new() };
+        let private = if host.is_root() { &["/run", "/dev/shm"][..] } else { &[] };
+        let private = private.iter().map(PathBuf::from).collect();
         let hierarchies = host.hierarchies().into_iter().map(Path::to_owned).collect();
         let scope = Scope { tag: tag.to_owned(), reaper, hierarchies, private };
         let template = Template::make(&work)?;

@@ -105,8 +105,9 @@ fn isolate(work: &Path) -> Result<()> {
     all(MountPropagationFlags::PRIVATE)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None).context("cannot mount /proc")?;
-    for directory in [work, Path::new("/run")] {
-        mount("tests", directory, "tmpfs", MountFlags::empty(), Some(c"mode=755"))
+    let temporary = [(work, c"mode=755"), (Path::new("/run"), c"mode=755")];
+    for (directory, mode) in temporary.into_iter().chain([(Path::new("/dev/shm"), c"mode=1777")]) {
+        mount("tests", directory, "tmpfs", MountFlags::empty(), Some(mode))
             .with_context(|| format!("cannot mount a tmpfs on {}", directory.display()))?;
     }
     all(MountPropagationFlags::SHARED)?;
