@@ -198,8 +198,8 @@ fn prints_an_error_in_one_line(t: &mut Context) -> Result<Verdict> {
 /// What containerd decodes: one object per line, of which it takes the last error.
 fn check_log(text: &str, message: &str) -> Result<()> {
     let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
-    let errors = lines.iter().filter(|line| line["level"] == "error");
-    let Some(last) = errors.last() else { anyhow::bail!("no error in {text:?}") };
+    let mut errors = lines.iter().filter(|line| line["level"] == "error");
+    let Some(last) = errors.next_back() else { anyhow::bail!("no error in {text:?}") };
     check_has!(last["msg"].as_str().unwrap_or_default(), message);
     check!(last["time"].as_str().is_some_and(|time| time.contains('T')), "{last}");
     Ok(())
