@@ -26,12 +26,6 @@ pub struct Starts {
     count: usize,
 }
 
-/// What the starts took.
-#[derive(Clone, Copy)]
-pub struct Summary {
-    pub median: Duration,
-}
-
 impl Starts {
     pub fn prepare() -> anyhow::Result<Self> {
         // In memory, as /run is on most hosts.
@@ -52,25 +46,13 @@ impl Starts {
         Ok(Self { directory, init, null, watchdog: Watchdog::start()?, count: 0 })
     }
 
-    /// Starts `number` containers, waits for each and deletes it; prints and returns what the starts took.
-    pub fn measure(&mut self, place: &str, number: usize) -> anyhow::Result<Summary> {
-        let mut times = Vec::with_capacity(number);
-        for _ in 0..number {
-            self.count += 1;
-            times.push(self.start().with_context(|| format!("container {}", self.count))?);
-        }
-        times.sort_unstable();
-        let millis = |index: usize| times[index].as_secs_f64() * 1e3;
-        println!(
-            "{number:>6} starts {place}: median {:.2} ms, p90 {:.2}, longest {:.2}",
-            millis(number / 2),
-            millis(number * 9 / 10),
-            millis(number - 1)
-        );
-        Ok(Summary { median: times[number / 2] })
+    /// Starts a container, waits for its end and deletes it. How long the start took.
+    pub fn start(&mut self) -> anyhow::Result<Duration> {
+        self.count += 1;
+        self.start_one().with_context(|| format!("container {}", self.count))
     }
 
-    fn start(&self) -> anyhow::Result<Duration> {
+    fn start_one(&self) -> anyhow::Result<Duration> {
         let watched = self.watchdog.watch();
         let store = Store::new(self.path("store"));
         let id = format!("stress-{}", self.count);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -98,8 +99,8 @@ impl Created<'_> {
         // The runtime has gone, and we are the reaper of what it left: the number is still this process.
         let init = pidfd_open(pid, PidfdFlags::empty())?;
         let start = timed(self.runtime.command("start").arg(ID))?;
-        let id = WaitId::PidFd(std::os::fd::AsFd::as_fd(&init));
-        let status = waitid(id, WaitIdOptions::EXITED)?.context("the container goes on")?;
+        let status = waitid(WaitId::PidFd(init.as_fd()), WaitIdOptions::EXITED)?;
+        let status = status.context("the container goes on")?;
         ensure!(status.exit_status() == Some(0), "the container failed: {status:?}");
         self.pid = None;
         let delete = timed(self.runtime.command("delete").arg(ID))?;

@@ -91,7 +91,8 @@ impl Bench<'_> {
     /// One of each; who is first changes from round to round.
     fn round(&self, number: usize, samples: &mut Samples) -> anyhow::Result<()> {
         let mut turns: Vec<_> = self.runtimes.iter().chain([&self.floor]).collect();
-        turns.rotate_left(number % self.runtimes.len());
+        let first = number % turns.len();
+        turns.rotate_left(first);
         for program in turns {
             if program.name == self.floor.name {
                 let mut command = Command::new(&program.path);
