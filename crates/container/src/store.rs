@@ -94,6 +94,8 @@ impl Store {
         match entry.lock() {
             // A `delete --force` removed it before it was locked.
             Err(Error::NotFound(_)) => self.claim(id),
+            // Then somebody else made it again, and whoever locks it first has it.
+            Ok(_) if !entry.is_empty()? => Err(Error::AlreadyExists(id.to_string())),
             lock => Ok((entry, lock?)),
         }
     }
@@ -147,6 +149,11 @@ impl Entry {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        let failure = |error| Error::file("read", &self.directory, error);
+        Ok(fs::read_dir(&self.directory).map_err(failure)?.next().is_none())
     }
 
     /// Is somebody working on the container?
