@@ -8,6 +8,7 @@ use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
 use coracle_init::plan::{MountKind, MountStep, Slot, StartGate};
 use coracle_ns::{NamespaceKind, NsFd};
 use coracle_process::{ProcessRef, keep_newlines};
+use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
 use crate::console::DescriptorSocket;
@@ -56,6 +57,7 @@ impl Creation {
             bundle: builder.bundle.dir(),
             cgroups: &cgroups,
             cgroup_paths: &cgroup_paths,
+            own_cgroup_namespace: has_own_cgroup_namespace(&spec),
             capabilities: coracle_caps::available()?,
             rootless,
             no_pivot: builder.no_pivot,
@@ -262,6 +264,16 @@ fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let initial = ["0", "0", "4294967295"];
     !map.is_empty() && !map.split_ascii_whitespace().eq(initial)
+}
+
+/// A new one, or one to be joined that is not the caller's.
+fn has_own_cgroup_namespace(spec: &Spec) -> bool {
+    let mut namespaces = spec.linux.namespaces.iter();
+    let found = namespaces.find(|namespace| namespace.kind == NamespaceType::Cgroup);
+    let is_callers = |path: &PathBuf| {
+        NsFd::open(path, NamespaceKind::Cgroup).is_ok_and(|namespace| namespace.is_callers())
+    };
+    found.is_some_and(|namespace| !namespace.path.as_ref().is_some_and(is_callers))
 }
 
 fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {

@@ -30,6 +30,8 @@ pub(crate) struct Context<'host> {
     pub(crate) cgroups: &'host CgroupRoot,
     /// Where the container's cgroup is in each of them.
     pub(crate) cgroup_paths: &'host CgroupPaths,
+    /// The container is in another cgroup namespace than the caller.
+    pub(crate) own_cgroup_namespace: bool,
     /// What capabilities the caller can give.
     pub(crate) capabilities: coracle_caps::CapSet,
     /// The caller has not all rights of the host's root.
@@ -64,7 +66,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let available = if new_user { coracle_caps::CapSet::ALL } else { context.capabilities };
     let process = process::lower(spec, context)?;
     let plan = Plan {
-        mounts: mounts::lower(spec, context, &namespaces, any_user || context.rootless)?,
+        mounts: mounts::lower(spec, context, any_user || context.rootless)?,
         confine: confine::lower(spec, available, &mut warnings)?,
         process,
         namespaces,

@@ -3,27 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use coracle_cgroup::{Hierarchy, Mode};
-use coracle_init::plan::{BindSource, MountKind, MountStep, MountsPlan, NamespacesPlan};
+use coracle_init::plan::{BindSource, MountKind, MountStep, MountsPlan};
 use coracle_mount::{
     CgroupMount, CgroupV1Entry, Filesystem, MountFlags, MountOptions, Parameter, Propagation,
     PropagationKind,
 };
-use coracle_ns::NamespaceKind;
 use coracle_spec::Spec;
 use coracle_spec::types::{Linux, Mount};
 
 use super::{Context, devices, invalid};
 use crate::Result;
 
-pub(super) fn lower(
-    spec: &Spec,
-    context: &Context<'_>,
-    namespaces: &NamespacesPlan,
-    unprivileged: bool,
-) -> Result<MountsPlan> {
+pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> Result<MountsPlan> {
     let Spec { root, linux, .. } = spec;
     let root_path = context.bundle.join(&root.path);
-    let lowering = Lowering { context, root: &root_path, namespaces };
+    let lowering = Lowering { context, root: &root_path };
     let mut steps = Vec::new();
     let mut readonly_later = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -86,7 +80,6 @@ fn rootfs_propagation(linux: &Linux) -> Result<Option<Propagation>> {
 struct Lowering<'plan> {
     context: &'plan Context<'plan>,
     root: &'plan Path,
-    namespaces: &'plan NamespacesPlan,
 }
 
 impl Lowering<'_> {
@@ -130,7 +123,7 @@ impl Lowering<'_> {
     }
 
     fn cgroup(&self) -> MountKind {
-        let own_namespace = self.namespaces.create.contains(NamespaceKind::Cgroup);
+        let own_namespace = self.context.own_cgroup_namespace;
         let cgroups = self.context.cgroups;
         if cgroups.mode() == Mode::Unified {
             let mount_point = cgroups.hierarchies().first().map(Hierarchy::mount_point);

@@ -24,6 +24,7 @@ fn lowered(change: impl FnOnce(&mut Value)) -> Result<Lowered> {
         bundle: Path::new("/bundle"),
         cgroups: &cgroups,
         cgroup_paths: &cgroups.paths(&path).unwrap(),
+        own_cgroup_namespace: true,
         capabilities: CapSet::ALL,
         rootless: false,
         no_pivot: false,
