@@ -9,6 +9,7 @@ use coracle_ns::{NamespaceKind, join_all, unshare};
 use coracle_process::{Channel, CloneArgs, Forked, SingleThreaded, fork};
 use coracle_sys::procfs::ProcRoot;
 use coracle_sys::{exec, fd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
 use rustix::thread::UnshareFlags;
@@ -86,11 +87,10 @@ impl Launcher {
         let witness = SingleThreaded::witness().step("counting threads")?;
         let proc = ProcRoot::open().step("opening /proc")?;
         self.raise_limits(&proc)?;
+        let (cgroup, members) = self.placement()?;
         self.join()?;
         self.new_time(&proc)?;
         let sources = self.sources();
-        let cgroup =
-            self.plan.cgroup.unified.map(|slot| self.descriptors.take(slot)).transpose()?;
         let (wait, release) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
         let args = CloneArgs {
@@ -99,7 +99,7 @@ impl Launcher {
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
         let forked = fork(&args, &witness).step("creating the container's process")?;
-        Ok((forked, Common { proc, sources, wait, release }))
+        Ok((forked, Common { proc, sources, wait, release, members }))
     }
 
     /// Does for the child what it will have no right to do: it inherits these.
@@ -114,12 +114,28 @@ impl Launcher {
         Ok(())
     }
 
+    /// The v2 cgroup in which the process is to be born, or the file by which it is moved there.
+    ///
+    /// Where cgroup namespaces bound what is delegated, nobody in one gets a process into a cgroup outside
+    /// of it. By a file that was opened before one is joined it works.
+    fn placement(&mut self) -> Result<(Option<OwnedFd>, Option<OwnedFd>), InitError> {
+        let Some(slot) = self.plan.cgroup.unified else { return Ok((None, None)) };
+        let cgroup = self.descriptors.take(slot)?;
+        let mut joined = self.plan.namespaces.join.iter().map(|(kind, _)| *kind);
+        if !joined.any(|kind| kind == NamespaceKind::Cgroup) {
+            return Ok((Some(cgroup), None));
+        }
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let members = openat(&cgroup, "cgroup.procs", flags, Mode::empty());
+        Ok((None, Some(members.step("opening cgroup.procs")?)))
+    }
+
     fn join(&mut self) -> Result<(), InitError> {
         let mut joined = Vec::new();
-        for (kind, slot) in self.plan.namespaces.join.clone() {
+        for (kind, slot) in self.plan.namespaces.joined_by_launcher() {
             joined.push((kind, self.descriptors.take(slot)?));
         }
-        if !joined.is_empty() {
+        if !self.plan.namespaces.join.is_empty() {
             // Who is already inside must not trace this process and so get at the host.
             set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding from tracers")?;
         }
@@ -166,7 +182,11 @@ impl Launcher {
 
     /// In the launcher: maps ids, tells the host, lets the child go.
     fn attend_child(&self, pid: Pid, pidfd: &OwnedFd, common: Common) -> Result<(), InitError> {
-        let Common { proc, release, .. } = common;
+        let Common { proc, release, members, .. } = common;
+        if let Some(members) = members {
+            rustix::io::write(&members, pid.as_raw_nonzero().to_string().as_bytes())
+                .step("entering the cgroup")?;
+        }
         let child = ToHost::Child { pid: pid.as_raw_nonzero().get() };
         wire::send(&self.channel, &child, Some(pidfd.as_fd())).step("reporting the process")?;
         let namespaces = &self.plan.namespaces;
@@ -184,8 +204,8 @@ impl Launcher {
     /// In the child: never returns, as nothing of the launcher may run twice.
     fn become_container(self, common: Common) -> ! {
         let Self { plan, descriptors, channel } = self;
-        let Common { proc, sources, wait, release } = common;
-        drop(release);
+        let Common { proc, sources, wait, release, members } = common;
+        drop((release, members));
         let mut setup = Setup { plan: &plan, descriptors, channel, proc: Some(proc) };
         if let Err(error) = setup.run(sources, wait) {
             report(&setup.channel, error);
@@ -201,4 +221,6 @@ struct Common {
     /// The child waits here until its ids are mapped and it is known to the host.
     wait: OwnedFd,
     release: OwnedFd,
+    /// By which the process is moved into its cgroup, if it was not born there.
+    members: Option<OwnedFd>,
 }
