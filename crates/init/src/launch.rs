@@ -132,10 +132,10 @@ impl Launcher {
 
     fn join(&mut self) -> Result<(), InitError> {
         let mut joined = Vec::new();
-        for (kind, slot) in self.plan.namespaces.joined_by_launcher() {
+        for (kind, slot) in self.plan.namespaces.join.clone() {
             joined.push((kind, self.descriptors.take(slot)?));
         }
-        if !self.plan.namespaces.join.is_empty() {
+        if !joined.is_empty() {
             // Who is already inside must not trace this process and so get at the host.
             set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding from tracers")?;
         }

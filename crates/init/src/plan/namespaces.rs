@@ -33,19 +33,6 @@ impl NamespacesPlan {
         self.create.contains(NamespaceKind::User) || self.joins(NamespaceKind::User)
     }
 
-    /// What is entered before the container's process exists.
-    pub(crate) fn joined_by_launcher(&self) -> Vec<(NamespaceKind, Slot)> {
-        let later = self.cgroup_joined_late();
-        self.join.iter().filter(|(_, slot)| Some(*slot) != later).copied().collect()
-    }
-
-    /// A cgroup namespace hides the cgroup that the process is to be born in, so it is entered afterwards;
-    /// but not from a new user namespace, which has no right to.
-    pub(crate) fn cgroup_joined_late(&self) -> Option<Slot> {
-        let mut join = self.join.iter().filter(|_| !self.create.contains(NamespaceKind::User));
-        join.find(|(kind, _)| *kind == NamespaceKind::Cgroup).map(|(_, slot)| *slot)
-    }
-
     /// Is a namespace of this kind entered?
     pub fn joins(&self, kind: NamespaceKind) -> bool {
         self.join.iter().any(|(joined, _)| *joined == kind)

@@ -1,9 +1,7 @@
 //! The namespaces, from inside.
 
-use std::os::fd::AsFd;
-
 use coracle_mount::write_sysctl;
-use coracle_ns::{NamespaceKind, join_all, set_domainname, set_hostname, unshare};
+use coracle_ns::{NamespaceKind, set_domainname, set_hostname, unshare};
 use coracle_sys::net::loopback_up;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -32,12 +30,8 @@ impl Setup<'_> {
         Ok(())
     }
 
-    pub(super) fn setup_namespaces(&mut self) -> Result<(), InitError> {
+    pub(super) fn setup_namespaces(&self) -> Result<(), InitError> {
         let namespaces = &self.plan.namespaces;
-        if let Some(slot) = namespaces.cgroup_joined_late() {
-            let namespace = self.descriptors.take(slot)?;
-            join_all(&[(NamespaceKind::Cgroup, namespace.as_fd())]).step("joining namespaces")?;
-        }
         if namespaces.create.contains(NamespaceKind::Cgroup) {
             // It hides what is above the cgroup that the process is in now.
             unshare(NamespaceKind::Cgroup).step("creating the cgroup namespace")?;
