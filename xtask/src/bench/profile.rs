@@ -26,7 +26,7 @@ const PROCESSES: [(&str, &str); 3] =
     [("container", "/bin/true"), ("launcher", "/proc/self/fd/"), ("host", "")];
 
 pub fn print(programs: &Programs) -> anyhow::Result<()> {
-    packages::ensure(packages::TESTS)?;
+    packages::ensure(&["busybox-static", "strace"])?;
     let work = tempfile::tempdir()?;
     let programs = programs.copy(work.path(), &[])?;
     let cgroup = format!("coracle-profile-{}", std::process::id());
