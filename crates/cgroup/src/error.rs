@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the kernel refused it: write(/sys/fs/cgroup/memory/x/memory.limit_in_bytes, \"4096\"): \
-             EBUSY (Device or resource busy); more memory than that is in use: ask for more, or \
+             EBUSY (device or resource busy); more memory than that is in use: ask for more, or \
              free some first"
         );
         assert_eq!(error.errno(), Some(Errno::BUSY));

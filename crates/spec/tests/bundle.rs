@@ -43,7 +43,7 @@ fn a_missing_bundle_is_named() {
     fs::write(dir.path().join("file"), "").unwrap();
     let error = Bundle::open(dir.path().join("file")).unwrap_err();
     let Error::OpenBundle { source, .. } = error else { panic!("{error}") };
-    assert!(source.to_string().ends_with("ENOTDIR (Not a directory)"), "{source}");
+    assert!(source.to_string().ends_with("ENOTDIR (not a directory)"), "{source}");
 }
 
 #[test]
