@@ -122,7 +122,7 @@ fn wrong_types_and_values(t: &mut Context) -> Result<Verdict> {
         ("/mounts/0/destination", json!("")),
         ("/linux/resources/memory/limit", json!("64M")),
         ("/linux/resources/pids/limit", json!(1.5)),
-        ("/linux/resources/devices/0/access", json!("rwx")),
+        ("/linux/resources/devices", json!("all")),
         ("/linux/maskedPaths", json!(true)),
         ("/root/path", json!("")),
     ];
