@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(error.errno(), Errno::INVAL);
         assert_eq!(
             error.to_string(),
-            "seccomp(SET_MODE_FILTER, LOG, 65536 instructions): EINVAL (Invalid argument)"
+            "seccomp(SET_MODE_FILTER, LOG, 65536 instructions): EINVAL (invalid argument)"
         );
     }
 }
