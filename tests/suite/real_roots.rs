@@ -147,8 +147,16 @@ fn podman_run(t: &Context, parent: &str, flags: &[&str]) -> Result<Cmd> {
     Ok(command.args(flags).arg("--rootfs").arg(t.bundle()?.rootfs()))
 }
 
+/// Does anything of podman still run? It cleans up after its containers by itself, later.
+fn podman_runs() -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut names = processes.filter_map(|it| fs::read_to_string(it.path().join("comm")).ok());
+    names.any(|name| ["podman", "conmon"].contains(&name.trim()))
+}
+
 /// Removes what podman keeps when no container is left: cgroups and locks.
 fn forget_podman(t: &Context, parent: &str) -> Result<()> {
+    eventually("podman's end", || Ok((!podman_runs()).then_some(())))?;
     for hierarchy in t.host().hierarchies() {
         let directory = hierarchy.join(parent.trim_start_matches('/'));
         for directory in [directory.join("conmon"), directory] {

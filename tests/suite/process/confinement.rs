@@ -1,7 +1,9 @@
 //! Capabilities, no_new_privs, keyrings and signals.
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, check_has, tests};
+use coracle_testkit::{
+    Bundle, Cmd, Context, Result, Test, Verdict, check, check_eq, check_has, need, tests,
+};
 use serde_json::{Value, json};
 
 use super::field;
@@ -18,6 +20,8 @@ pub const TESTS: &[Test] = tests![
     has_a_session_keyring_of_its_own,
     stays_in_the_callers_keyring_if_asked,
     starts_with_no_signal_blocked_or_ignored,
+    runs_under_an_apparmor_profile,
+    never_runs_without_the_profile_that_is_asked_for,
 ];
 
 /// The five sets of a container, as the kernel counts them.
@@ -160,5 +164,32 @@ fn starts_with_no_signal_blocked_or_ignored(t: &mut Context) -> Result<Verdict> 
     for set in ["SigBlk", "SigIgn", "SigPnd", "ShdPnd"] {
         check_eq!((set, u64::from_str_radix(field(&output.stdout, set), 16)?), (set, 0));
     }
+    Ok(Passed)
+}
+
+fn runs_under_an_apparmor_profile(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().apparmor, "AppArmor is not active");
+    need!(t.host().has_program("apparmor_parser"), "no apparmor_parser");
+    let name = t.id();
+    let profile = format!("profile {name} {{ file, deny /etc/passwd r, }}\n");
+    let parser = |action| Cmd::new("apparmor_parser").args([action, "-K"]).input(&profile);
+    parser("-r")?.succeed()?;
+    let script =
+        "cat /proc/self/attr/current; cat /etc/passwd; cat /etc/group > /dev/null && echo read";
+    let bundle = t.bundle()?.set("/process/apparmorProfile", name.clone()).script(script);
+    let output = t.run(&bundle)?.expect(0)?;
+    check_eq!(output.lines(), [format!("{name} (enforce)"), "read".to_owned()]);
+    check!(output.stderr.contains("ermission denied"), "{output}");
+    let bundle = bundle.set("/process/noNewPrivileges", false);
+    check_eq!(t.run(&bundle)?.expect(0)?.lines()[0], format!("{name} (enforce)"));
+    parser("-R")?.succeed()?;
+    Ok(Passed)
+}
+
+fn never_runs_without_the_profile_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
+    let bundle = t.bundle()?.set("/process/apparmorProfile", "no-such-profile");
+    let output = t.run(&bundle.script("echo unconfined"))?;
+    check!(output.stdout.is_empty(), "{output}");
+    output.refused(&["apparmor"])?;
     Ok(Passed)
 }
