@@ -81,10 +81,10 @@ fn play(part: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Allows everything but getsid.
+/// Allows everything but getpriority.
 fn profile(action: Action) -> Profile {
     let mut profile = Profile::new(Action::Allow);
-    profile.rules = vec![Rule::new(["getsid"], action)];
+    profile.rules = vec![Rule::new(["getpriority"], action)];
     profile
 }
 
@@ -93,14 +93,14 @@ fn load(profile: &Profile) {
     assert!(compile(profile).unwrap().load(FilterFlags::empty()).unwrap().is_none());
 }
 
-fn getsid() -> Result<(), Errno> {
-    rustix::process::getsid(None).map(|_| ())
+fn getpriority() -> Result<(), Errno> {
+    rustix::process::getpriority_process(None).map(|_| ())
 }
 
 fn returns_the_errno() {
     load(&profile(Action::Errno(42)));
-    assert_eq!(getsid(), Err(Errno::from_raw_os_error(42)));
-    assert!(rustix::process::getpgid(None).is_ok());
+    assert_eq!(getpriority(), Err(Errno::from_raw_os_error(42)));
+    assert!(fs::metadata("/").is_ok());
 }
 
 fn compares_64_bits() {
@@ -126,12 +126,12 @@ fn says_that_newer_calls_do_not_exist() {
     let flags = rustix::process::PidfdFlags::empty();
     let newer = rustix::process::pidfd_open(rustix::process::getpid(), flags);
     assert_eq!(newer.unwrap_err(), Errno::NOSYS);
-    assert_eq!(getsid(), Err(Errno::PERM));
+    assert_eq!(getpriority(), Err(Errno::PERM));
 }
 
 fn kills_the_process() {
     load(&profile(Action::KillProcess));
-    thread::spawn(getsid).join().unwrap().unwrap();
+    thread::spawn(getpriority).join().unwrap().unwrap();
 }
 
 fn kills_the_thread() {
@@ -139,7 +139,7 @@ fn kills_the_thread() {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         sender.send("before").unwrap();
-        getsid().unwrap();
+        getpriority().unwrap();
         sender.send("after").unwrap();
     });
     assert_eq!(receiver.recv(), Ok("before"));
@@ -150,12 +150,12 @@ fn kills_the_thread() {
 
 fn traps() {
     load(&profile(Action::Trap(0)));
-    getsid().unwrap();
+    getpriority().unwrap();
 }
 
 fn traces_without_a_tracer() {
     load(&profile(Action::Trace(1)));
-    assert_eq!(getsid(), Err(Errno::NOSYS));
+    assert_eq!(getpriority(), Err(Errno::NOSYS));
 }
 
 fn returns_a_listener() {
@@ -175,9 +175,9 @@ fn takes_other_threads_along() {
     let (ready, started) = mpsc::channel();
     let (sender, loaded) = mpsc::channel();
     let other = thread::spawn(move || {
-        ready.send(getsid()).unwrap();
+        ready.send(getpriority()).unwrap();
         loaded.recv().unwrap();
-        getsid()
+        getpriority()
     });
     assert_eq!(started.recv(), Ok(Ok(())));
     rustix::thread::set_no_new_privs(true).unwrap();
@@ -195,7 +195,7 @@ fn travels_as_bytes() {
     let arrived = BpfProgram::from_bytes(&bytes).unwrap();
     rustix::thread::set_no_new_privs(true).unwrap();
     arrived.load(FilterFlags::empty()).unwrap();
-    assert_eq!(getsid(), Err(Errno::from_raw_os_error(42)));
+    assert_eq!(getpriority(), Err(Errno::from_raw_os_error(42)));
 }
 
 fn needs_privilege() {
