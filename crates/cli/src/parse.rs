@@ -13,7 +13,7 @@ use crate::error::{Failure, Result};
 use crate::exit_code;
 use crate::help;
 use crate::log::Log;
-use crate::table::{COMMANDS, Command, Flag, GLOBALS};
+use crate::table::{COMMANDS, Command, Flag, GLOBALS, Kind};
 
 /// What was typed.
 #[derive(Debug)]
@@ -87,6 +87,9 @@ impl Invocation {
             match token {
                 Token::Flag(flag, value) => flags.add(flag, value),
                 Token::Positional(text) => positional.push(text),
+            }
+            if command.passes_on() && !positional.is_empty() {
+                positional.extend(rest(&mut parser)?);
             }
         }
         if flags.is_set("help") {
@@ -169,7 +172,7 @@ fn next(parser: &mut lexopt::Parser, flags: &'static [Flag]) -> Result<Option<To
     };
     let Some(flag) = found else { return Err(unknown_flag(&typed, flags).into()) };
     let value = match flag.value {
-        Some(_) => parser.value()?,
+        Some(kind) => one_of(flag, Kind::of(kind), parser.value()?)?,
         None => match parser.optional_value() {
             None => OsString::from("true"),
             Some(value) if value == "true" || value == "false" => value,
@@ -181,6 +184,24 @@ fn next(parser: &mut lexopt::Parser, flags: &'static [Flag]) -> Result<Option<To
         },
     };
     Ok(Some(Token::Flag(flag, value)))
+}
+
+/// What is for another program, as it is; a `--` before it is ours.
+fn rest(parser: &mut lexopt::Parser) -> Result<impl Iterator<Item = OsString>> {
+    let mut args = parser.raw_args()?.peekable();
+    args.next_if(|first| first == "--");
+    Ok(args)
+}
+
+/// The value, if the flag can have it.
+fn one_of(flag: &Flag, kind: Kind, value: OsString) -> Result<OsString> {
+    let choices: Vec<_> = kind.choices().collect();
+    let Some((last, others)) = choices.split_last() else { return Ok(value) };
+    if choices.iter().any(|choice| value == *choice) {
+        return Ok(value);
+    }
+    let others = others.join(", ");
+    Err(Failure::new(format!("unknown --{} {value:?}: give {others} or {last}", flag.long)))
 }
 
 fn find_command(name: &OsStr) -> Result<Option<&'static Command>, Refusal> {

@@ -7,7 +7,7 @@ use crate::cmd;
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "run",
-        usage: "ID",
+        usage: "NEW-ID",
         positional: 1..=1,
         about: "create and start a container, wait for its end and delete it",
         flags: flags::RUN,
@@ -15,7 +15,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "create",
-        usage: "ID",
+        usage: "NEW-ID",
         positional: 1..=1,
         about: "create a container that waits for its start",
         flags: flags::CREATE,

@@ -15,7 +15,7 @@ const fn valued(
     Flag { long, short, value: Some(value), about }
 }
 
-const HELP: Flag = switch("help", Some('h'), "print this");
+const HELP: Flag = switch("help", Some('h'), "print this text");
 
 const BUNDLE: Flag =
     valued("bundle", Some('b'), "DIR", "the bundle; the current directory if not given");
@@ -37,6 +37,8 @@ const NO_PIVOT: Flag = switch(
     "change the root of the process only, on hosts whose root is a ramdisk",
 );
 const NO_NEW_KEYRING: Flag = switch("no-new-keyring", None, "stay in the caller's session keyring");
+const FORMAT: Flag =
+    valued("format", Some('f'), "table|json", "how to print it; as a table if not given");
 const PRESERVE_FDS: Flag =
     valued("preserve-fds", None, "N", "pass on N descriptors from number 3 on");
 
@@ -49,14 +51,14 @@ pub const GLOBALS: &[Flag] = &[
         "where containers are recorded; /run/coracle or $XDG_RUNTIME_DIR/coracle",
     ),
     valued("log", None, "FILE", "append messages to a file"),
-    valued("log-format", None, "FORMAT", "text or json"),
-    switch("debug", None, "log more"),
+    valued("log-format", None, "text|json", "how messages are logged; as text if not given"),
+    switch("debug", None, "log more than that"),
     switch("systemd-cgroup", None, "let systemd manage cgroups (not supported yet)"),
     valued(
         "rootless",
         None,
-        "MODE",
-        "true, false or auto: go without limits that the caller may not set",
+        "true|false|auto",
+        "go without limits that the caller may not set; if not root if not given",
     ),
     switch("version", Some('v'), "print the version"),
     HELP,
@@ -105,11 +107,7 @@ pub const DELETE: &[Flag] = &[
     HELP,
 ];
 
-pub const LIST: &[Flag] = &[
-    valued("format", Some('f'), "FORMAT", "table or json"),
-    switch("quiet", Some('q'), "print ids only"),
-    HELP,
-];
+pub const LIST: &[Flag] = &[FORMAT, switch("quiet", Some('q'), "print ids only"), HELP];
 
 pub const SPEC: &[Flag] = &[
     valued(

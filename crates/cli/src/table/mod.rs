@@ -2,6 +2,9 @@
 
 mod commands;
 mod flags;
+mod kind;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -12,15 +15,17 @@ use crate::parse::Invocation;
 
 pub use commands::COMMANDS;
 pub use flags::GLOBALS;
+pub use kind::Kind;
 
 /// A command.
 #[derive(Debug)]
 pub struct Command {
     /// What is typed.
     pub name: &'static str,
-    /// Its arguments, for the usage line.
+    /// Its arguments, for the usage line; see [`Kind`].
     pub usage: &'static str,
-    /// How many arguments it takes.
+    /// How many arguments it takes. With `usize::MAX`, all that follows the first one is for another
+    /// program, flags too.
     pub positional: RangeInclusive<usize>,
     /// What it does, in a sentence.
     pub about: &'static str,
@@ -37,8 +42,15 @@ pub struct Flag {
     pub long: &'static str,
     /// Its one-letter name.
     pub short: Option<char>,
-    /// What its value is called; nothing for a switch.
+    /// What its value is called; nothing for a switch. See [`Kind`].
     pub value: Option<&'static str>,
     /// What it does, in a sentence.
     pub about: &'static str,
+}
+
+impl Command {
+    /// Is what follows its first argument for another program?
+    pub fn passes_on(&self) -> bool {
+        *self.positional.end() == usize::MAX
+    }
 }
