@@ -4,7 +4,7 @@ use std::process::{self, ExitCode};
 
 use anyhow::bail;
 
-use crate::{Command, setup, workspace};
+use crate::{Command, host, setup, workspace};
 
 pub const COMMAND: Command = Command {
     name: "check",
@@ -12,7 +12,8 @@ pub const COMMAND: Command = Command {
     help: "
 usage: cargo xtask check
 
-Warnings are failures. The tests are another command.
+Warnings are failures. The tests are another command. The dependencies are checked by `cargo deny`,
+where that is installed.
 ",
     run,
 };
@@ -28,6 +29,9 @@ const CLIPPY: &[&str] = &[
     "-D",
     "warnings",
 ];
+
+/// Without the advisories, whose database comes from the internet.
+const DENY: &[&str] = &["deny", "--all-features", "check", "bans", "licenses", "sources"];
 
 fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     if let Some(arg) = args.next()? {
@@ -45,7 +49,21 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
     }
+    dependencies()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Checks licences, bans and sources of the dependencies, by a program that not everybody has.
+fn dependencies() -> anyhow::Result<()> {
+    let mut version = process::Command::new("cargo");
+    if host::output(version.args(["deny", "--version"])).is_ok() {
+        return cargo(DENY);
+    }
+    eprintln!(
+        "\nxtask: NOT CHECKED: the licences and sources of the dependencies. It takes\n\n    \
+         cargo install cargo-deny --locked\n"
+    );
+    Ok(())
 }
 
 fn cargo(args: &[&str]) -> anyhow::Result<()> {
