@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cgroups;
+mod commands;
 mod crash;
 mod formats;
 mod lifecycle;
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
     let suite = formats::add_to(suite);
     let suite = real_roots::add_to(suite);
     let suite = crash::add_to(suite);
+    let suite = commands::add_to(suite);
     suite.main()
 }

@@ -34,7 +34,7 @@ const TESTS: &[Test] = tests![
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
-fn bundle(t: &Context) -> Result<Bundle> {
+pub fn bundle(t: &Context) -> Result<Bundle> {
     let uid = user(t)?;
     let bundle = t.rootless_bundle()?;
     let bundle = bundle.set("/linux/uidMappings/0/hostID", uid);
@@ -53,7 +53,7 @@ fn run(t: &Context, bundle: &Bundle) -> Result<Output> {
     t.as_user(t.run_with(bundle, &[])?).run()
 }
 
-fn create(t: &Context, bundle: &Bundle) -> Result<Container> {
+pub fn create(t: &Context, bundle: &Bundle) -> Result<Container> {
     t.create_by(t.as_user(t.command()), bundle, &[])
 }
 

@@ -18,11 +18,17 @@ impl Cgroup {
         self.timeout("freeze", timeout)
     }
 
-    /// Lets the processes run again. Does nothing to a cgroup that is not frozen.
+    /// Lets the processes run again. Does nothing to a cgroup that is not frozen, and nothing about
+    /// one above it that is.
     pub fn thaw(&self) -> Result<()> {
         match self.freezer()? {
-            Target::V1(dir) => v1::freezer::thaw(dir),
-            Target::V2(dir) => v2::freezer::thaw(dir),
+            Target::V1(dir) => v1::freezer::thaw(dir)?,
+            Target::V2(dir) => return v2::freezer::thaw(dir),
+        }
+        // Somebody else may have used the other freezer of a hybrid host.
+        match &self.unified {
+            Some(dir) if v2::freezer::is_frozen(dir)? => v2::freezer::thaw(dir),
+            _ => Ok(()),
         }
     }
 

@@ -29,6 +29,8 @@ mod error;
 mod kill;
 mod launch;
 mod lower;
+mod pause;
+mod ps;
 mod running;
 mod seal;
 mod start;

@@ -46,6 +46,22 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::kill,
     },
     Command {
+        name: "pause",
+        usage: "ID",
+        positional: 1..=1,
+        about: "stop all processes of a container until it is resumed",
+        flags: flags::PAUSE,
+        run: cmd::pause,
+    },
+    Command {
+        name: "resume",
+        usage: "ID",
+        positional: 1..=1,
+        about: "let the processes of a paused container run again",
+        flags: flags::RESUME,
+        run: cmd::resume,
+    },
+    Command {
         name: "delete",
         usage: "ID",
         positional: 1..=1,
@@ -60,6 +76,14 @@ pub const COMMANDS: &[Command] = &[
         about: "list the containers",
         flags: flags::LIST,
         run: cmd::list,
+    },
+    Command {
+        name: "ps",
+        usage: "ID [PS-ARGS...]",
+        positional: 1..=usize::MAX,
+        about: "show the processes of a container, as ps does with these arguments or -ef",
+        flags: flags::PS,
+        run: cmd::ps,
     },
     Command {
         name: "spec",

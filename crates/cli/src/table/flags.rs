@@ -109,6 +109,12 @@ pub const DELETE: &[Flag] = &[
 
 pub const LIST: &[Flag] = &[FORMAT, switch("quiet", Some('q'), "print ids only"), HELP];
 
+pub const PAUSE: &[Flag] = &[HELP];
+
+pub const RESUME: &[Flag] = &[HELP];
+
+pub const PS: &[Flag] = &[FORMAT, HELP];
+
 pub const SPEC: &[Flag] = &[
     valued(
         "bundle",
