@@ -240,6 +240,13 @@ fn pids_by(
     Ok(pids)
 }
 
+/// The processes in the open directory of a cgroup.
+pub(crate) fn pids_at(dir: BorrowedFd<'_>) -> rustix::io::Result<BTreeSet<u32>> {
+    let mut pids = BTreeSet::new();
+    read_pids(dir, &mut pids)?;
+    Ok(pids)
+}
+
 fn read_pids(dir: BorrowedFd<'_>, pids: &mut BTreeSet<u32>) -> rustix::io::Result<()> {
     match read_numbers(dir, c"cgroup.procs") {
         // A threaded cgroup has threads, of processes that the domain above it lists.

@@ -73,6 +73,7 @@ mod dir;
 mod error;
 mod freeze;
 mod kill;
+mod member;
 mod mountinfo;
 mod path;
 mod remove;

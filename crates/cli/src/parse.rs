@@ -130,6 +130,11 @@ impl Values {
         self.last(name).map(utf8).transpose()
     }
 
+    /// All values of a flag that may be given several times, as text.
+    pub fn texts(&self, name: &str) -> Result<Vec<&str>> {
+        self.0.get(name).into_iter().flatten().map(|text| utf8(text)).collect()
+    }
+
     /// The value of a flag as a path or anything else.
     pub fn last(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name)?.last().map(OsString::as_os_str)

@@ -1,27 +1,17 @@
 //! How a container is to be created.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-
-use coracle_process::{WindowSize, window_size};
 use coracle_spec::{Bundle, ContainerId};
 
 use crate::create::Creation;
-use crate::{Created, InitExe, Result, Running, Store};
+use crate::options::{Options, option_methods};
+use crate::{Created, Result, Running, Store};
 
 /// Everything about a new container that its bundle does not say.
 #[derive(Debug)]
 pub struct ContainerBuilder {
     pub(crate) id: ContainerId,
     pub(crate) bundle: Bundle,
-    pub(crate) init: InitExe,
-    pub(crate) stdio: Stdio,
-    pub(crate) console_socket: Option<PathBuf>,
-    pub(crate) window_size: Option<WindowSize>,
-    pub(crate) pidfd_socket: Option<PathBuf>,
-    pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) detached: bool,
-    pub(crate) preserved: Vec<OwnedFd>,
+    pub(crate) options: Options,
     pub(crate) no_pivot: bool,
     pub(crate) no_new_keyring: bool,
     pub(crate) rootless: Rootless,
@@ -39,110 +29,20 @@ pub enum Rootless {
     No,
 }
 
-/// Standard input, output and error of the container.
-#[derive(Debug, Default)]
-pub struct Stdio {
-    /// Standard input; the caller's if nothing is given.
-    pub input: Option<OwnedFd>,
-    /// Standard output; the caller's if nothing is given.
-    pub output: Option<OwnedFd>,
-    /// Standard error; the caller's if nothing is given.
-    pub error: Option<OwnedFd>,
-}
-
-impl Stdio {
-    /// The three, as descriptors of their own.
-    pub(crate) fn resolve(self) -> Result<[OwnedFd; 3]> {
-        fn own(given: Option<OwnedFd>, default: impl AsFd) -> Result<OwnedFd> {
-            let copy = || default.as_fd().try_clone_to_owned();
-            given
-                .map_or_else(copy, Ok)
-                .map_err(|error| crate::Error::file("duplicate", "a standard stream", error))
-        }
-        Ok([
-            own(self.input, std::io::stdin())?,
-            own(self.output, std::io::stdout())?,
-            own(self.error, std::io::stderr())?,
-        ])
-    }
-}
-
 impl ContainerBuilder {
     /// A container `id` from `bundle`.
     pub fn new(id: &str, bundle: Bundle) -> Result<Self> {
         Ok(Self {
             id: ContainerId::parse(id)?,
             bundle,
-            init: InitExe::default(),
-            stdio: Stdio::default(),
-            console_socket: None,
-            window_size: None,
-            pidfd_socket: None,
-            pid_file: None,
-            detached: false,
-            preserved: Vec::new(),
+            options: Options::default(),
             no_pivot: false,
             no_new_keyring: false,
             rootless: Rootless::default(),
         })
     }
 
-    /// Takes the init program from elsewhere.
-    #[must_use]
-    pub fn init_exe(mut self, init: InitExe) -> Self {
-        self.init = init;
-        self
-    }
-
-    /// Gives the container other standard streams than the caller's.
-    #[must_use]
-    pub fn stdio(mut self, stdio: Stdio) -> Self {
-        self.stdio = stdio;
-        self
-    }
-
-    /// Sends the container's terminal to whoever listens at the Unix socket `path`.
-    #[must_use]
-    pub fn console_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.console_socket = Some(path.into());
-        self
-    }
-
-    /// The container's terminal will be shown at `terminal`, if that is one: it has its size from the
-    /// beginning.
-    pub fn sized_as(mut self, terminal: impl AsFd) -> Result<Self> {
-        let is_terminal = rustix::termios::isatty(&terminal);
-        self.window_size = is_terminal.then(|| window_size(terminal)).transpose()?;
-        Ok(self)
-    }
-
-    /// Sends a pidfd of the first process to whoever listens at the Unix socket `path`.
-    #[must_use]
-    pub fn pidfd_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.pidfd_socket = Some(path.into());
-        self
-    }
-
-    /// Nobody will serve the container's terminal here: [`run`](Self::run) needs a console socket for it.
-    #[must_use]
-    pub fn detached(mut self, yes: bool) -> Self {
-        self.detached = yes;
-        self
-    }
-
-    /// Writes the number of the first process to `path`.
-    #[must_use]
-    pub fn pid_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.pid_file = Some(path.into());
-        self
-    }
-
-    /// Passes on descriptors, which the container finds from number 3 on.
-    #[must_use]
-    pub fn preserve(mut self, descriptors: impl IntoIterator<Item = OwnedFd>) -> Self {
-        self.preserved.extend(descriptors);
-        self
-    }
+    option_methods!();
 
     /// Changes the root of the process only, for hosts whose root cannot be exchanged, as a ramdisk.
     #[must_use]

@@ -4,14 +4,22 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, connect, sendmsg, socket_with,
 };
 
 use crate::{Error, Result};
+
+/// How long whoever listens at a socket may take to accept.
+const DEADLINE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(10);
+const HUNG: &str =
+    "connecting to the socket of --console-socket or --pidfd-socket: is its listener alive?";
 
 /// A connected socket whose other end waits for a descriptor.
 #[derive(Debug)]
@@ -23,8 +31,9 @@ pub(crate) struct DescriptorSocket {
 impl DescriptorSocket {
     /// Connects to the socket at `path`, however long that is.
     pub(crate) fn connect(path: &Path) -> Result<Self> {
-        let failure = |errno: rustix::io::Errno| Error::file("connect to", path, errno);
-        let flags = SocketFlags::CLOEXEC;
+        let failure = |errno: Errno| Error::file("connect to", path, errno);
+        // What is sent is far shorter than the socket's buffer, so only connecting can have to wait.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failure)?;
         // An address has 108 bytes; a descriptor of the directory stands for a longer path.
@@ -34,8 +43,17 @@ impl DescriptorSocket {
             open(parent.unwrap_or(Path::new(".")), flags, Mode::empty()).map_err(failure)?;
         let name = path.file_name().unwrap_or_default();
         let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-        connect(&socket, &SocketAddrUnix::new(&short).map_err(failure)?).map_err(failure)?;
-        Ok(Self { socket, path: path.into() })
+        let address = SocketAddrUnix::new(&short).map_err(failure)?;
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match connect(&socket, &address) {
+                Ok(()) => return Ok(Self { socket, path: path.into() }),
+                // As many wait to be accepted as the listener allows.
+                Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Err(Errno::AGAIN) => return Err(Error::Timeout(HUNG)),
+                Err(errno) => return Err(failure(errno)),
+            }
+        }
     }
 
     /// Sends the descriptor and `message`: for a terminal its path inside the container.

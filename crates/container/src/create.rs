@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
-use coracle_init::plan::{MountKind, MountStep, Slot, StartGate};
+use coracle_init::plan::{
+    CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan, StartGate,
+};
 use coracle_ns::{NamespaceKind, NsFd};
-use coracle_process::{ProcessRef, keep_newlines};
+use coracle_process::ProcessRef;
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
-use crate::console::DescriptorSocket;
-use crate::launch::{Handover, Launch, Step};
+use crate::delete::run_poststop;
+use crate::hooks::{self, HookTime, RecordedHooks};
+use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
 use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
-use crate::running::Warnings;
+use crate::options::Sockets;
 use crate::state::{InitRecord, Record};
-use crate::store::{Entry, Lock, write_atomically};
-use crate::{ContainerBuilder, Created, Error, Result, Rootless, Running, Store};
+use crate::store::{Entry, Lock};
+use crate::{
+    Container, ContainerBuilder, Created, Error, Process, Result, Rootless, Running, Status, Store,
+};
 
 /// How long the kernel may take to let go of a cgroup that is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
@@ -28,10 +33,9 @@ pub(crate) struct Creation {
     builder: ContainerBuilder,
     lowered: Lowered,
     handover: Handover,
-    console: Option<DescriptorSocket>,
-    pidfd_socket: Option<DescriptorSocket>,
+    sockets: Sockets,
     permissions: Permissions,
-    warnings: Warnings,
+    warnings: Vec<String>,
     undo: Undo,
 }
 
@@ -42,12 +46,16 @@ struct Undo {
     lock: Option<Lock>,
     record: Record,
     cgroup: Option<Cgroup>,
+    /// Hooks have run, so those of the end must, too.
+    hooked: bool,
 }
 
 impl Creation {
     /// Checks everything that can be checked without a side effect, and claims the id.
     pub(crate) fn begin(builder: ContainerBuilder, store: &Store) -> Result<Self> {
-        let LoadedSpec { spec, warnings, .. } = builder.bundle.load()?;
+        let config = builder.bundle.read()?;
+        let LoadedSpec { spec, warnings, .. } =
+            LoadedSpec::parse(&config, builder.bundle.config_path())?;
         let rootless = is_rootless(builder.rootless);
         let cgroups = CgroupRoot::discover()?;
         let cgroup_path = cgroup_path(&spec, builder.id.as_str())?;
@@ -67,33 +75,30 @@ impl Creation {
         let mut said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         said.append(&mut lowered.warnings);
         let permissions = if rootless { Permissions::BestEffort } else { Permissions::Required };
-        check_terminal(&builder, lowered.plan.process.terminal.is_some())?;
-        let connect =
-            |path: &Option<PathBuf>| path.as_deref().map(DescriptorSocket::connect).transpose();
-        let console = connect(&builder.console_socket)?;
-        let pidfd_socket = connect(&builder.pidfd_socket)?;
+        builder.options.check_terminal(lowered.process.terminal.is_some())?;
+        let sockets = Sockets::connect(&builder.options)?;
         check_root(&lowered)?;
         let record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         let (entry, lock) = store.claim(&builder.id)?;
-        let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None };
+        let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None, hooked: false };
         undo.entry.write(&undo.record)?;
+        undo.entry.write_config(&config)?;
         let cgroup = undo.cgroup.insert(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
         undo.entry.write_cgroup(&cgroup.paths())?;
-        let warnings = Warnings(said);
         let handover = Handover::default();
-        Ok(Self { builder, lowered, handover, console, pidfd_socket, permissions, warnings, undo })
+        Ok(Self { builder, lowered, handover, sockets, permissions, warnings: said, undo })
     }
 
     /// Leaves the container waiting for its start.
     pub(crate) fn create(mut self) -> Result<Created> {
         let [start, result] = self.undo.entry.make_fifos()?.map(|fifo| self.handover.add(fifo));
-        self.lowered.plan.process.gate = StartGate::Fifo { start, result };
+        self.lowered.process.gate = StartGate::Fifo { start, result };
         let mut launch = self.launch()?;
         self.build(&mut launch)?;
         launch.go()?;
         let init = launch.finish()?;
         let (container, warnings) = self.finish();
-        Ok(Created::new(container, init, warnings))
+        Ok(Created::new(container, Process::new(init, None, warnings)))
     }
 
     /// Starts the container's command at once.
@@ -102,47 +107,72 @@ impl Creation {
         let terminal = self.build(&mut launch)?;
         launch.go()?;
         launch.executed()?;
+        let record = &self.undo.record;
+        hooks::run(&record.hooks.poststart, record, Status::Running)?;
         let init = launch.finish()?;
         let (container, warnings) = self.finish();
-        Ok(Running::new(container, init, terminal, warnings))
+        Ok(Running::new(container, Process::new(init, terminal, warnings)))
     }
 
     /// Limits the cgroup, gathers the descriptors and starts the init program.
     fn launch(&mut self) -> Result<Launch> {
-        let exe = self.builder.init.seal()?;
-        show_what_is_there(&mut self.lowered.plan.mounts.steps);
-        if let Some(cgroup) = &self.undo.cgroup {
-            let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
-            if self.lowered.wants_limits {
-                self.warnings.0.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
-            }
-            let entry = cgroup.entry()?;
-            let plan = &mut self.lowered.plan.cgroup;
-            plan.unified = entry.unified.map(|directory| self.handover.add(directory));
-            plan.tasks = entry.tasks.into_iter().map(|file| self.handover.add(file)).collect();
-        }
+        let exe = self.builder.options.init.seal()?;
+        show_what_is_there(&mut self.lowered.mounts.steps);
+        let cgroup = self.enter_cgroup()?;
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
             let namespace = NsFd::open(&path, kind)?;
             self.refuse_changes_of_host(&namespace)?;
             let slot = self.handover.add(namespace);
-            self.lowered.plan.namespaces.join.push((kind, slot));
+            self.lowered.namespaces.join.push((kind, slot));
         }
-        if self.lowered.plan.process.terminal.is_none() {
-            let streams = std::mem::take(&mut self.builder.stdio).resolve()?;
-            // In the foreground they stay the caller's.
-            self.lowered.plan.process.own_stdio = self.builder.detached;
-            self.lowered.plan.process.stdio = streams.map(|stream| self.handover.add(stream));
+        self.builder.options.hand_over(&mut self.lowered.process, &mut self.handover)?;
+        let hooks = &self.lowered.hooks;
+        let times = [&hooks.create_container, &hooks.start_container];
+        // Those of the start are waited for here only if the container starts at once.
+        let waited = if self.lowered.process.gate == StartGate::Message { 2 } else { 1 };
+        let time = HookTime::of(times.into_iter().take(waited).flatten());
+        let plan = self.plan(cgroup)?;
+        Launch::start(&exe, &plan, &self.handover, time.beyond(BUILD_TIME))
+    }
+
+    /// Everything for the init program, which takes over from here.
+    fn plan(&self, cgroup: CgroupEntry) -> Result<Plan> {
+        let Lowered { namespaces, mounts, process, confine, hooks, .. } = &self.lowered;
+        let state = hooks::unfinished_state(&self.undo.record)?;
+        let hooks = HooksPlan {
+            host: !hooks.create_runtime.is_empty(),
+            create_container: hooks.create_container.clone(),
+            start_container: hooks.start_container.clone(),
+            state,
+        };
+        let place = NewPlan { namespaces: namespaces.clone(), mounts: mounts.clone(), hooks };
+        Ok(Plan {
+            place: Place::New(place),
+            cgroup,
+            process: process.clone(),
+            confine: confine.clone(),
+        })
+    }
+
+    /// Limits the cgroup and opens it for the process.
+    fn enter_cgroup(&mut self) -> Result<CgroupEntry> {
+        let Some(cgroup) = &self.undo.cgroup else { return Ok(CgroupEntry::default()) };
+        let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
+        if self.lowered.wants_limits {
+            self.warnings.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
         }
-        let preserved = std::mem::take(&mut self.builder.preserved);
-        let slots: Vec<Slot> = preserved.into_iter().map(|fd| self.handover.add(fd)).collect();
-        self.lowered.plan.process.preserved = slots;
-        Launch::start(&exe, &self.lowered.plan, &self.handover)
+        let entry = cgroup.entry()?;
+        Ok(CgroupEntry {
+            unified: entry.unified.map(|directory| self.handover.add(directory)),
+            otherwise: None,
+            tasks: entry.tasks.into_iter().map(|file| self.handover.add(file)).collect(),
+        })
     }
 
     /// A namespace to be joined may be the host's own, whose names and kernel parameters are not the
     /// container's.
     fn refuse_changes_of_host(&self, namespace: &NsFd) -> Result<()> {
-        let plan = &self.lowered.plan.namespaces;
+        let plan = &self.lowered.namespaces;
         let kind = namespace.kind();
         let sysctl = plan.sysctls.iter().find(|(path, _)| kind_of_sysctl(path) == kind);
         let names = [("/hostname", &plan.hostname), ("/domainname", &plan.domainname)];
@@ -158,44 +188,50 @@ impl Creation {
 
     /// Follows the init program to the point where all is done; returns the terminal that nobody took.
     fn build(&mut self, launch: &mut Launch) -> Result<Option<OwnedFd>> {
+        let options = &self.builder.options;
         let mut terminal = None;
-        while let Step::Terminal { controller, name } = launch.next()? {
-            match &self.console {
-                Some(console) => console.send(&controller, &name)?,
-                None => {
-                    // Before the command writes its first line.
-                    keep_newlines(&controller)?;
-                    self.builder.window_size.map(|size| size.apply(&controller)).transpose()?;
-                    terminal = Some(controller);
+        loop {
+            match launch.next()? {
+                Step::Terminal { controller, name } => {
+                    terminal = self.sockets.take_terminal((controller, &name), options)?;
                 }
+                Step::Hooks => {
+                    self.undo.write_init(launch)?;
+                    self.undo.hooked = true;
+                    let hooks = &self.lowered.hooks.create_runtime;
+                    hooks::run(hooks, &self.undo.record, Status::Creating)?;
+                    launch.go()?;
+                }
+                Step::Ready => break,
             }
         }
-        let Some(init) = &launch.init else {
-            return Err(Error::Launch("it made no process".into()));
-        };
-        self.undo.record.init = Some(InitRecord::new(ProcessRef::new(init.pid, &init.pidfd)?));
-        self.undo.entry.write(&self.undo.record)?;
-        if let Some(socket) = &self.pidfd_socket {
-            socket.send(&init.pidfd, "standard")?;
-        }
-        if let Some(path) = &self.builder.pid_file {
-            write_atomically(path, init.pid.to_string().as_bytes(), 0o644)
-                .map_err(|error| Error::file("write", path, error))?;
-        }
+        let init = self.undo.write_init(launch)?;
+        self.sockets.announce(init, "standard", options)?;
         Ok(terminal)
     }
 
     /// The container stays.
-    fn finish(self) -> (crate::Container, Warnings) {
+    fn finish(self) -> (Container, Vec<String>) {
         let Self { undo, warnings, .. } = self;
         (undo.keep(), warnings)
     }
 }
 
 impl Undo {
-    fn keep(mut self) -> crate::Container {
+    /// Records the first process, once.
+    fn write_init<'launch>(&mut self, launch: &'launch Launch) -> Result<&'launch Init> {
+        let none = || Error::Launch("it made no process".into());
+        let init = launch.init.as_ref().ok_or_else(none)?;
+        if self.record.init.is_none() {
+            self.record.init = Some(InitRecord::new(ProcessRef::new(init.pid, &init.pidfd)?));
+            self.entry.write(&self.record)?;
+        }
+        Ok(init)
+    }
+
+    fn keep(mut self) -> Container {
         self.lock = None;
-        crate::Container::new(self.entry.clone(), Some(self.record.clone()))
+        Container::new(self.entry.clone(), Some(self.record.clone()))
     }
 }
 
@@ -208,25 +244,12 @@ impl Drop for Undo {
                 return;
             }
         }
+        if self.hooked {
+            // Why the container was not created is what the caller must know.
+            drop(run_poststop(&self.record));
+        }
         self.entry.remove().unwrap_or_default();
         drop(lock);
-    }
-}
-
-/// Somebody must take the terminal, and a socket for one must be for something.
-fn check_terminal(builder: &ContainerBuilder, terminal: bool) -> Result<()> {
-    match (terminal, builder.detached, builder.console_socket.is_some()) {
-        (true, true, false) => Err(Error::Usage(
-            "cannot allocate a terminal for a detached container: give --console-socket or unset \
-             /process/terminal",
-        )),
-        (false, _, true) => Err(Error::Usage(
-            "--console-socket is for containers with a terminal: leave it out or set /process/terminal",
-        )),
-        (true, false, true) => Err(Error::Usage(
-            "--console-socket is for detached containers: leave it out or add --detach",
-        )),
-        _ => Ok(()),
     }
 }
 
@@ -282,7 +305,7 @@ fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {
 }
 
 fn check_root(lowered: &Lowered) -> Result<()> {
-    let root = &lowered.plan.mounts.root;
+    let root = &lowered.mounts.root;
     let message = match root.canonicalize() {
         Ok(found) if found == *root && root.is_dir() => return Ok(()),
         Ok(found) if found == *root => "is not a directory".to_owned(),
@@ -299,18 +322,23 @@ fn record(
     lowered: &Lowered,
     (cgroup_paths, rootless): (coracle_cgroup::CgroupPaths, bool),
 ) -> Record {
-    let namespaces = &lowered.plan.namespaces;
+    let hooks = &lowered.hooks;
     Record {
         oci_version: spec.oci_version.clone(),
         id: builder.id.to_string(),
         bundle: builder.bundle.dir().to_owned(),
-        rootfs: lowered.plan.mounts.root.clone(),
+        rootfs: lowered.mounts.root.clone(),
         created: crate::container::now(),
         owner: rustix::process::geteuid().as_raw().to_string(),
         rootless,
         annotations: spec.annotations.clone(),
         cgroup_paths,
-        own_pid_namespace: namespaces.create.contains(NamespaceKind::Pid),
+        own_pid_namespace: lowered.namespaces.create.contains(NamespaceKind::Pid),
+        hooks: RecordedHooks {
+            poststart: hooks.poststart.clone(),
+            poststop: hooks.poststop.clone(),
+            start_container: HookTime::of(&hooks.start_container),
+        },
         init: None,
     }
 }

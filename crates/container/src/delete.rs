@@ -5,14 +5,16 @@ use std::time::Duration;
 use coracle_cgroup::{Cgroup, CgroupPaths};
 use coracle_spec::ContainerId;
 
-use crate::{Container, Error, Result, Status, Store};
+use crate::state::Record;
+use crate::{Container, Error, Result, Status, Store, hooks};
 
 /// How long the kernel may take to let go of a cgroup whose processes have ended.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Container {
-    /// Deletes a container that is stopped or was never started.
-    pub fn delete(self) -> Result<()> {
+    /// Deletes a container that is stopped or was never started, after its `poststop` hooks. Returns what the
+    /// user should know: which of these failed, and how.
+    pub fn delete(self) -> Result<Vec<String>> {
         let lock = self.entry.lock()?;
         // Meanwhile somebody may have started it.
         let current = Self::new(self.entry.clone(), self.entry.read()?);
@@ -28,8 +30,9 @@ impl Container {
         }
     }
 
-    /// Ends what still runs and removes what is recorded; the record last.
-    fn destroy(&self) -> Result<()> {
+    /// Ends what still runs and removes what is recorded; the record last, so that hooks run again should this
+    /// process be killed.
+    fn destroy(&self) -> Result<Vec<String>> {
         if !self.ended_with_its_namespace()? {
             self.kill_all()?;
         }
@@ -40,7 +43,9 @@ impl Container {
         if let Some(cgroup) = cgroup {
             cgroup.remove(REMOVE_DEADLINE)?;
         }
-        self.entry.remove()
+        let warnings = self.record.as_ref().map(run_poststop).unwrap_or_default();
+        self.entry.remove()?;
+        Ok(warnings)
     }
 
     /// The kernel ends a pid namespace with its first process.
@@ -67,20 +72,26 @@ impl Container {
     }
 }
 
+/// Runs the hooks of the end, and says which failed.
+pub(crate) fn run_poststop(record: &Record) -> Vec<String> {
+    let failures = hooks::run_all(&record.hooks.poststop, record, Status::Stopped);
+    failures.iter().map(ToString::to_string).collect()
+}
+
 impl Store {
     /// Kills and deletes the container `id`, in whatever state it is, half-created and damaged ones too.
-    /// One that does not exist is no error.
-    pub fn delete_forcibly(&self, id: &ContainerId) -> Result<()> {
-        let Some(entry) = self.entry(id) else { return Ok(()) };
+    /// One that does not exist is no error. Returns the same as [`Container::delete`].
+    pub fn delete_forcibly(&self, id: &ContainerId) -> Result<Vec<String>> {
+        let Some(entry) = self.entry(id) else { return Ok(Vec::new()) };
         let _lock = match entry.lock() {
-            Err(Error::NotFound(_)) => return Ok(()),
+            Err(Error::NotFound(_)) => return Ok(Vec::new()),
             lock => lock?,
         };
         match entry.read() {
             Ok(Some(record)) => Container::new(entry, Some(record)).destroy(),
             // Killed before anything was recorded, so before anything was done.
-            Ok(None) => entry.remove(),
-            Err(Error::NotFound(_)) => Ok(()),
+            Ok(None) => entry.remove().map(|()| Vec::new()),
+            Err(Error::NotFound(_)) => Ok(Vec::new()),
             // The cgroup is noted apart, and in it is everything that may still run.
             Err(damaged @ Error::Damaged { .. }) => match entry.read_cgroup()? {
                 Some(_) => Container::new(entry, None).destroy(),

@@ -49,6 +49,14 @@ pub enum Error {
     /// An option of the caller that does not fit the specification.
     #[error("{0}")]
     Usage(&'static str),
+    /// A hook failed.
+    #[error("{name}")]
+    Hook {
+        /// Which, as `/hooks/prestart/0 (/usr/bin/hook)`.
+        name: String,
+        /// How, with what it wrote.
+        source: coracle_process::Error,
+    },
     /// The container's first process could not do a step.
     #[error(transparent)]
     Init(#[from] InitError),

@@ -14,7 +14,7 @@ use crate::seal::{NAME, SealedExe};
 use crate::{Error, Result};
 
 /// How long the container may take to be built. Network file systems can be slow; a hung one is an error.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const BUILD_TIME: Duration = Duration::from_secs(120);
 
 /// How long a killed process may take to end.
 const KILL_DEADLINE: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ impl Handover {
 pub(crate) struct Launch {
     channel: Channel,
     launcher: Child,
+    /// How long each step may take; nothing stands for any time.
+    limit: Option<Duration>,
     /// The process itself, once it exists.
     pub(crate) init: Option<Init>,
 }
@@ -52,13 +54,20 @@ pub(crate) struct Init {
 pub(crate) enum Step {
     /// The terminal came.
     Terminal { controller: OwnedFd, name: String },
+    /// The process waits for the host to run its hooks, and to be told to go.
+    Hooks,
     /// The process waits to be told to go.
     Ready,
 }
 
 impl Launch {
-    /// Starts the program and hands over the plan.
-    pub(crate) fn start(exe: &SealedExe, plan: &Plan, handover: &Handover) -> Result<Self> {
+    /// Starts the program and hands over the plan. `limit` is for each of the steps that follow.
+    pub(crate) fn start(
+        exe: &SealedExe,
+        plan: &Plan,
+        handover: &Handover,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
         let (channel, theirs) = Channel::pair()?;
         // Nothing that makes std fork instead of calling posix_spawn: the socket is standard input.
         let mut command = Command::new(exe.path());
@@ -69,15 +78,17 @@ impl Launch {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(|error| Error::Launch(format!("{error}; is /proc mounted?")))?;
-        let launch = Self { channel, launcher, init: None };
+        let mut launch = Self { channel, launcher, limit, init: None };
         let descriptors: Vec<BorrowedFd<'_>> = handover.0.iter().map(AsFd::as_fd).collect();
-        wire::send_plan(&launch.channel, plan, &descriptors)?;
-        Ok(launch)
+        match wire::send_plan(&launch.channel, plan, &descriptors) {
+            Err(error) if error.is_hang_up() => Err(launch.death()),
+            sent => Ok(sent.map(|()| launch)?),
+        }
     }
 
     /// Waits for the next thing to do.
     pub(crate) fn next(&mut self) -> Result<Step> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = self.deadline();
         loop {
             wait_readable(&self.channel, deadline)?;
             let Some((message, descriptor)) = wire::receive::<ToHost>(&self.channel)? else {
@@ -90,6 +101,7 @@ impl Launch {
                 (ToHost::Terminal { name }, Some(controller)) => {
                     return Ok(Step::Terminal { controller, name });
                 }
+                (ToHost::Hooks, _) if self.init.is_some() => return Ok(Step::Hooks),
                 (ToHost::Ready, _) if self.init.is_some() => return Ok(Step::Ready),
                 (ToHost::Failed(error), _) => return Err(error.into()),
                 _ => return Err(Error::Launch("it sent a message out of order".into())),
@@ -97,14 +109,21 @@ impl Launch {
         }
     }
 
-    /// Lets the process execute the command, or wait for its start.
-    pub(crate) fn go(&self) -> Result<()> {
-        Ok(wire::send(&self.channel, &ToInit::Go, None)?)
+    fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|limit| Instant::now() + limit)
+    }
+
+    /// Lets the process go on: after hooks, or to the execution of its command, or to wait for its start.
+    pub(crate) fn go(&mut self) -> Result<()> {
+        match wire::send(&self.channel, &ToInit::Go, None) {
+            Err(error) if error.is_hang_up() => Err(self.death()),
+            sent => Ok(sent?),
+        }
     }
 
     /// Waits until the command is executed, or says why it was not.
     pub(crate) fn executed(&mut self) -> Result<()> {
-        wait_readable(&self.channel, Instant::now() + DEADLINE)?;
+        wait_readable(&self.channel, self.deadline())?;
         match wire::receive::<ToHost>(&self.channel)? {
             // Its end of the socket closed with execve(2).
             None => Ok(()),
@@ -141,29 +160,44 @@ impl Launch {
     }
 }
 
-/// What is not finished is undone: the launcher and the process end, and are reaped.
-impl Drop for Launch {
-    fn drop(&mut self) {
-        if let Some(init) = &self.init {
-            // Errors mean that it has gone already.
-            init.pidfd.signal(Signal::KILL).unwrap_or_default();
-            // A frozen process ends when its cgroup is killed, one that is stuck in the kernel never.
-            if init.pidfd.wait_exit(KILL_DEADLINE).unwrap_or_default() {
-                init.pidfd.wait().map(drop).unwrap_or_default();
-            }
-        }
-        if matches!(self.launcher.try_wait(), Ok(None)) {
-            self.launcher.kill().unwrap_or_default();
-            self.reap_launcher().unwrap_or_default();
+impl Launch {
+    fn end_process(&self) {
+        let Some(init) = &self.init else { return };
+        // Errors mean that it has gone already.
+        init.pidfd.signal(Signal::KILL).unwrap_or_default();
+        // A frozen process ends when its cgroup is killed, one that is stuck in the kernel never.
+        if init.pidfd.wait_exit(KILL_DEADLINE).unwrap_or_default() {
+            init.pidfd.wait().map(drop).unwrap_or_default();
         }
     }
 }
 
-fn wait_readable(channel: &Channel, deadline: Instant) -> Result<()> {
+/// What is not finished is undone: the launcher and the process end, and are reaped.
+impl Drop for Launch {
+    fn drop(&mut self) {
+        self.end_process();
+        if matches!(self.launcher.try_wait(), Ok(None)) {
+            self.launcher.kill().unwrap_or_default();
+            self.reap_launcher().unwrap_or_default();
+        }
+        // It may have made the process after all, which nobody has heard of then.
+        while self.init.is_none()
+            && wait_readable(&self.channel, Some(Instant::now())).is_ok()
+            && let Ok(Some((message, pidfd))) = wire::receive::<ToHost>(&self.channel)
+        {
+            if let (ToHost::Child { pid }, Some(pidfd)) = (message, pidfd) {
+                self.init = Some(Init { pid, pidfd: PidFd::from(pidfd) });
+                self.end_process();
+            }
+        }
+    }
+}
+
+fn wait_readable(channel: &Channel, deadline: Option<Instant>) -> Result<()> {
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
-        match poll(&mut [PollFd::new(channel, PollFlags::IN)], Some(&timeout)) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(channel, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) => return Err(Error::Timeout("waiting for the container to be built")),
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}

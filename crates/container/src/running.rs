@@ -1,27 +1,21 @@
 //! Containers that this process created and whose first process is its child.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use coracle_process::{BlockedSignals, ExitStatus, Foreground, Orphans, PidFd, RawMode, Terminal};
+use coracle_process::{BlockedSignals, ExitStatus, Orphans, PidFd};
 
-use crate::launch::Init;
-use crate::{Container, Result};
-
-/// What the user should know, though the container works.
-#[derive(Debug, Default)]
-pub(crate) struct Warnings(pub(crate) Vec<String>);
+use crate::{Container, Process, Result};
 
 /// A container that waits for its start.
 #[derive(Debug)]
 pub struct Created {
     container: Container,
-    init: Init,
-    warnings: Warnings,
+    process: Process,
 }
 
 impl Created {
-    pub(crate) fn new(container: Container, init: Init, warnings: Warnings) -> Self {
-        Self { container, init, warnings }
+    pub(crate) fn new(container: Container, process: Process) -> Self {
+        Self { container, process }
     }
 
     /// The container.
@@ -31,18 +25,18 @@ impl Created {
 
     /// The number of its first process.
     pub fn pid(&self) -> i32 {
-        self.init.pid
+        self.process.pid()
     }
 
     /// What the user should know, as limits that could not be set.
     pub fn warnings(&self) -> &[String] {
-        &self.warnings.0
+        self.process.warnings()
     }
 
     /// Executes the container's command.
     pub fn start(self) -> Result<Running> {
         self.container.start()?;
-        Ok(Running::new(self.container, self.init, None, self.warnings))
+        Ok(Running::new(self.container, self.process))
     }
 }
 
@@ -50,19 +44,12 @@ impl Created {
 #[derive(Debug)]
 pub struct Running {
     container: Container,
-    init: Init,
-    terminal: Option<OwnedFd>,
-    warnings: Warnings,
+    process: Process,
 }
 
 impl Running {
-    pub(crate) fn new(
-        container: Container,
-        init: Init,
-        terminal: Option<OwnedFd>,
-        warnings: Warnings,
-    ) -> Self {
-        Self { container, init, terminal, warnings }
+    pub(crate) fn new(container: Container, process: Process) -> Self {
+        Self { container, process }
     }
 
     /// The container.
@@ -77,45 +64,33 @@ impl Running {
 
     /// The number of its first process.
     pub fn pid(&self) -> i32 {
-        self.init.pid
+        self.process.pid()
     }
 
     /// Its first process, which becomes readable when it ends: for event loops.
     pub fn pidfd(&self) -> &PidFd {
-        &self.init.pidfd
+        self.process.pidfd()
     }
 
     /// What the user should know, as limits that could not be set.
     pub fn warnings(&self) -> &[String] {
-        &self.warnings.0
+        self.process.warnings()
     }
 
     /// The controlling side of the container's terminal, if it has one and nobody took it yet.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
-        self.terminal.take()
+        self.process.take_terminal()
     }
 
     /// Waits until the command ends, as long as that takes, and reaps it. The container is then stopped.
     pub fn wait(&self) -> Result<ExitStatus> {
-        Ok(self.init.pidfd.wait()?)
+        self.process.wait()
     }
 
     /// Waits as the container's stand-in in the foreground: passes on signals, and the caller's terminal.
     ///
     /// `signals` must have been blocked before the container was created, so that none is lost.
     pub fn attend(&mut self, signals: &BlockedSignals, orphans: Orphans) -> Result<ExitStatus> {
-        let (input, output) = (std::io::stdin(), std::io::stdout());
-        let arriving = signals.descriptor()?;
-        let Init { pid, pidfd } = &self.init;
-        let child = Foreground { pid: *pid, pidfd, signals: &arriving, orphans };
-        let Some(controller) = self.terminal.take() else { return Ok(child.attend(None)?) };
-        let _raw = raw_mode(input.as_fd())?;
-        let terminal = Terminal::new(controller, input.as_fd(), output.as_fd())?;
-        Ok(child.attend(Some(terminal))?)
+        self.process.attend(signals, orphans)
     }
-}
-
-/// Raw mode for the caller's input, if that is a terminal.
-fn raw_mode(input: BorrowedFd<'_>) -> Result<Option<RawMode<'_>>> {
-    Ok(rustix::termios::isatty(input).then(|| RawMode::enter(input)).transpose()?)
 }

@@ -4,18 +4,20 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use coracle_init::plan::HookPlan;
 use coracle_process::PidFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 
-use crate::{Container, Error, Result, Status};
+use crate::{Container, Error, Result, Status, hooks};
 
-/// How long the first process may take from waking up to the execution of the command.
+/// How long the first process may take from waking up to the execution of the command, without its hooks.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Container {
-    /// Executes the command of a created container.
+    /// Executes the command of a created container, then the hooks of the start. One that fails ends the
+    /// container.
     pub fn start(&self) -> Result<()> {
         let lock = self.entry.lock()?;
         // It may have been recorded only now.
@@ -35,8 +37,19 @@ impl Container {
         let result = open_fifo(&self.entry.result(), OFlags::RDONLY)?;
         let start = open_fifo(&self.entry.fifo(), OFlags::WRONLY)?;
         write(&start, b"+").map_err(|errno| Error::file("write", self.entry.fifo(), errno))?;
-        Waking { result, init, deadline: Instant::now() + DEADLINE }.wait()?;
-        self.entry.remove_fifos()
+        let hooks = current.record.as_ref().map(|record| record.hooks.clone()).unwrap_or_default();
+        let limit = hooks.start_container.beyond(DEADLINE);
+        Waking { result, init, deadline: limit.map(|limit| Instant::now() + limit) }.wait()?;
+        self.entry.remove_fifos()?;
+        current.run_poststart(&hooks.poststart)
+    }
+
+    fn run_poststart(&self, poststart: &[HookPlan]) -> Result<()> {
+        let Some(record) = &self.record else { return Ok(()) };
+        hooks::run(poststart, record, Status::Running).inspect_err(|_| {
+            // The failure of the hook is what the caller must know; `delete --force` does the rest.
+            self.kill_all().unwrap_or_default();
+        })
     }
 }
 
@@ -53,7 +66,7 @@ fn open_fifo(path: &Path, direction: OFlags) -> Result<OwnedFd> {
 struct Waking {
     result: OwnedFd,
     init: PidFd,
-    deadline: Instant,
+    deadline: Option<Instant>,
 }
 
 impl Waking {
@@ -80,11 +93,11 @@ impl Waking {
 
     /// Waits for something to read or for the end of the process. Has it ended?
     fn poll(&self) -> Result<bool> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds =
             [PollFd::new(&self.result, PollFlags::IN), PollFd::new(&self.init, PollFlags::IN)];
-        match poll(&mut fds, Some(&timeout)) {
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(0) => Err(Error::Timeout("waiting for the container's process to wake up")),
             Ok(_) | Err(Errno::INTR) => Ok(!fds[1].revents().is_empty()),
             Err(errno) => Err(Error::file("poll", "exec.result", errno)),

@@ -8,6 +8,7 @@ use coracle_process::ProcessRef;
 use serde::{Deserialize, Serialize};
 
 use crate::Status;
+use crate::hooks::RecordedHooks;
 
 /// The file in the container's state directory, with the keys that tools read in runc's.
 ///
@@ -29,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) cgroup_paths: CgroupPaths,
     /// The container has a pid namespace of its own: its other processes end with the first.
     pub(crate) own_pid_namespace: bool,
+    #[serde(default, skip_serializing_if = "RecordedHooks::is_empty")]
+    pub(crate) hooks: RecordedHooks,
     #[serde(flatten)]
     pub(crate) init: Option<InitRecord>,
 }

@@ -23,6 +23,9 @@ const RESULT: &str = "exec.result";
 /// Where the container's cgroup is. Exists when it is the container's and nobody else's.
 const CGROUP: &str = "cgroup.json";
 
+/// The configuration that the container was created from, whatever becomes of the bundle's.
+const CONFIG: &str = "config.json";
+
 /// How long to wait for another process that is working on the same container.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -245,6 +248,17 @@ impl Entry {
         let failure = |error| Error::file("write", &path, error);
         let bytes = serde_json::to_vec(paths).map_err(|error| failure(error.into()))?;
         write_atomically(&path, &bytes, 0o600).map_err(failure)
+    }
+
+    /// Keeps the configuration, for processes that join the container later.
+    pub(crate) fn write_config(&self, config: &[u8]) -> Result<()> {
+        let path = self.config();
+        write_atomically(&path, config, 0o600).map_err(|error| Error::file("write", &path, error))
+    }
+
+    /// Where the configuration is kept.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.join(CONFIG)
     }
 
     /// The cgroup that was taken.

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use coracle_process::{Channel, MAX_DESCRIPTORS};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ pub enum ToHost {
         /// Its number in the host's pid namespace.
         pid: i32,
     },
+    /// All is mounted: the host may run its hooks, and says [`ToInit::Go`] when they are done.
+    Hooks,
     /// The terminal is there; its controlling side comes along.
     Terminal {
         /// Its path inside, as `/dev/pts/0`.
@@ -47,7 +50,7 @@ pub enum ToHost {
 /// What the host tells the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToInit {
-    /// Execute the command.
+    /// Go on: to the steps after the host's hooks, or to the execution of the command.
     Go,
 }
 
@@ -67,6 +70,16 @@ pub enum WireError {
     /// The bytes are no message.
     #[error("the message cannot be read")]
     Message(#[from] postcard::Error),
+}
+
+impl WireError {
+    /// Has the other side gone?
+    pub fn is_hang_up(&self) -> bool {
+        let Self::Channel(coracle_process::Error::Syscall { source, .. }) = self else {
+            return false;
+        };
+        matches!(source.errno(), Errno::PIPE | Errno::CONNRESET)
+    }
 }
 
 /// The first message.

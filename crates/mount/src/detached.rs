@@ -98,6 +98,15 @@ impl DetachedMount {
         Ok(self.0)
     }
 
+    /// Puts the mount on the directory `place`.
+    pub(crate) fn attach_at(self, place: OwnedFd) -> Result<OwnedFd, SyscallError> {
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        self.move_to(place.as_fd(), "", flags)
+            .map_err(|errno| SyscallError::new("move_mount", "root file system", errno))?;
+        Ok(self.0)
+    }
+
     /// Puts the mount over the caller's root. Who has the old root as its root goes on seeing that.
     pub(crate) fn attach_over_root(self) -> Result<OwnedFd, SyscallError> {
         self.move_to(CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)

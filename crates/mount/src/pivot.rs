@@ -1,9 +1,11 @@
 //! Making the root file system the root.
 
 use coracle_sys::SyscallError;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags as ClassicFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{
+    MountFlags as ClassicFlags, MoveMountFlags, UnmountFlags, mount, move_mount, unmount,
+};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
 use crate::{Error, Result, Rootfs};
@@ -23,7 +25,15 @@ impl Rootfs {
     ///
     /// The old root stays below. Whole procfs and sysfs mounts of the host would stay reachable with it and
     /// let a container mount its own without what covers parts of them, so they are detached or covered.
+    ///
+    /// The mount goes over the old root, so that whoever enters the mount namespace later finds this one.
     pub fn chroot(&self) -> Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        match move_mount(self, "", CWD, "/", flags) {
+            // It is there already.
+            Err(Errno::LOOP) => {}
+            moved => step("move_mount", moved)?,
+        }
         for path in host_kernel_mounts()? {
             hide(&path)?;
         }

@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use coracle_sys::SyscallError;
-use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstatfs, open, openat2, statx,
+};
 use rustix::mount::{MountPropagationFlags, mount_change};
 
 use crate::{
@@ -38,10 +40,11 @@ pub struct Rootfs {
 }
 
 impl Rootfs {
-    /// Mounts `tree` over the root of the caller's mount namespace, which should be a new one.
+    /// Mounts `tree` on the directory `path` in the caller's mount namespace, which should be a new one: there
+    /// hooks expect it. If the caller cannot get there, it is mounted over the root of the namespace.
     ///
     /// Before, all mounts of the namespace get the propagation `outside`, which must keep ours from the host.
-    pub fn mount(tree: DetachedMount, outside: Propagation) -> Result<Self> {
+    pub fn mount(tree: DetachedMount, path: &Path, outside: Propagation) -> Result<Self> {
         let pivot = |call, args: &str, errno| Error::Pivot(SyscallError::new(call, args, errno));
         let mut flags = match outside.kind {
             PropagationKind::Private => MountPropagationFlags::PRIVATE,
@@ -50,8 +53,24 @@ impl Rootfs {
         flags.set(MountPropagationFlags::REC, outside.recursive);
         mount_change("/", flags).map_err(|errno| pivot("mount", "/, propagation", errno))?;
         outside.apply(&tree)?;
-        let fd = tree.attach_over_root().map_err(Error::Pivot)?;
-        let identity = identity(&fd).map_err(|errno| pivot("statx", "root file system", errno))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            Ok(place) => tree.attach_at(place),
+            Err(_) => tree.attach_over_root(),
+        };
+        Self::opened(fd.map_err(Error::Pivot)?)
+    }
+
+    /// The caller's own root, after it has entered the mount namespace of a container.
+    pub fn of_caller() -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let failure = |errno| Error::Pivot(SyscallError::new("open", "/", errno));
+        Self::opened(open("/", flags, Mode::empty()).map_err(failure)?)
+    }
+
+    fn opened(fd: OwnedFd) -> Result<Self> {
+        let failure = |errno| Error::Pivot(SyscallError::new("statx", "root file system", errno));
+        let identity = identity(&fd).map_err(failure)?;
         Ok(Self { fd, identity })
     }
 

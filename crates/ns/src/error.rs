@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use coracle_sys::SyscallError;
 
-use crate::NamespaceKind;
+use crate::{KindSet, NamespaceKind};
 
 /// What the fallible functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,6 +39,14 @@ pub enum Error {
         /// Why.
         source: SyscallError,
     },
+    /// The kernel refused to let the caller into the namespaces of a process, or the process has ended.
+    #[error("cannot join the namespaces of the process ({})", names(*kinds))]
+    JoinProcess {
+        /// Which.
+        kinds: KindSet,
+        /// Why.
+        source: SyscallError,
+    },
     /// The kernel refused to make one.
     #[error("cannot create a {kind} namespace")]
     Create {
@@ -68,4 +76,24 @@ pub enum Error {
         /// Why.
         source: SyscallError,
     },
+}
+
+fn names(kinds: KindSet) -> String {
+    kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl Error {
+    /// What the kernel said, where it said something.
+    pub fn errno(&self) -> Option<coracle_sys::Errno> {
+        match self {
+            Self::Open { source, .. }
+            | Self::Join { source, .. }
+            | Self::JoinProcess { source, .. }
+            | Self::Create { source, .. }
+            | Self::TimeOffsets(source)
+            | Self::Name { source, .. } => Some(source.errno()),
+            Self::IdMap { source, .. } => source.as_ref().map(SyscallError::errno),
+            Self::WrongKind { .. } => None,
+        }
+    }
 }

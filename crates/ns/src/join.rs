@@ -1,12 +1,14 @@
 //! Entering namespaces.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use coracle_sys::{SyscallError, nsfs};
 use rustix::io::Errno;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+};
 
-use crate::{Error, NamespaceKind, Result};
+use crate::{Error, KindSet, NamespaceKind, Result};
 
 /// Moves the calling process into `namespaces` with setns(2). The process must have one thread.
 ///
@@ -38,6 +40,22 @@ pub fn join_all(namespaces: &[(NamespaceKind, BorrowedFd<'_>)]) -> Result<()> {
         waiting = refused;
     }
     Ok(())
+}
+
+/// Moves the calling process into namespaces of the process behind `pidfd`, all or none, with one setns(2).
+///
+/// The process must have one thread. Needs the right to trace the other one (ptrace(2)), `CAP_SYS_ADMIN` in
+/// the user namespaces that own what is entered, and, unless the caller enters a user namespace with it,
+/// `CAP_SYS_CHROOT` for a mount namespace. Linux 5.8.
+pub fn join_process(pidfd: impl AsFd, kinds: KindSet) -> Result<()> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let types = ThreadNameSpaceType::from_bits_retain(kinds.flags().bits());
+    move_into_thread_name_spaces(pidfd.as_fd(), types).map_err(|errno| Error::JoinProcess {
+        kinds,
+        source: SyscallError::new("setns", format!("pidfd, {kinds:?}"), errno),
+    })
 }
 
 /// Makes a cgroup or a time namespace; the caller is in the former at once, its later children in the latter.

@@ -104,6 +104,11 @@ impl KindSet {
         self.0 & (1 << kind as u8) != 0
     }
 
+    /// Has it no members?
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Its members.
     pub fn iter(self) -> impl Iterator<Item = NamespaceKind> {
         NamespaceKind::ALL.into_iter().filter(move |kind| self.contains(*kind))

@@ -28,7 +28,7 @@ mod uts;
 
 pub use error::{Error, Result};
 pub use fd::NsFd;
-pub use join::{join_all, unshare};
+pub use join::{join_all, join_process, unshare};
 pub use kind::{KindSet, NamespaceKind};
 pub use time::{ClockOffset, TimeOffsets};
 pub use uts::{set_domainname, set_hostname};

@@ -40,9 +40,21 @@ pub enum Error {
     /// No signal has this name or number.
     #[error("unknown signal {0:?}: give a name like TERM or SIGTERM, or a number from 1 to 64")]
     UnknownSignal(String),
+    /// A helper program failed, or took too long.
+    #[error("{how}{}", said(output))]
+    Helper {
+        /// As "exit status 1".
+        how: String,
+        /// The end of what it wrote.
+        output: String,
+    },
     /// A message that is longer than agreed, or lost its descriptors.
     #[error("a truncated message arrived from the other process")]
     Truncated,
+}
+
+fn said(output: &str) -> String {
+    if output.is_empty() { " without a word".to_owned() } else { format!("; it wrote: {output}") }
 }
 
 impl Error {

@@ -70,6 +70,12 @@ impl AsFd for PidFd {
     }
 }
 
+impl From<PidFd> for OwnedFd {
+    fn from(pidfd: PidFd) -> Self {
+        pidfd.0
+    }
+}
+
 impl From<OwnedFd> for PidFd {
     /// Wraps a descriptor that clone3(2) or another process gave.
     fn from(fd: OwnedFd) -> Self {

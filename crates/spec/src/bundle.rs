@@ -65,12 +65,25 @@ impl Bundle {
     /// cannot be read; [`Error::NotJson`] with line and column; [`Error::Invalid`] with every problem
     /// of the document.
     pub fn load(&self) -> Result<LoadedSpec> {
-        LoadedSpec::parse(&read(&self.config)?, &self.config)
+        LoadedSpec::parse(&self.read()?, &self.config)
+    }
+
+    /// Reads the configuration, as it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Bundle::load`] for a configuration that cannot be read.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        read_document(&self.config)
     }
 }
 
-/// The content of the configuration at `path`.
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// The content of the document at `path`, a regular file of at most [`CONFIG_SIZE_LIMIT`].
+///
+/// # Errors
+///
+/// As of [`Bundle::read`].
+pub fn read_document(path: &Path) -> Result<Vec<u8>> {
     let fail = |source| Error::ReadConfig { path: path.to_owned(), source };
     // Without NONBLOCK the open of a pipe would wait for its writer.
     let file =

@@ -74,6 +74,11 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Map<'a> {
+    /// An object with one member.
+    pub(crate) fn of(key: &'a str, value: Value<'a>) -> Self {
+        Self(vec![(Cow::Borrowed(key), value)])
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }

@@ -27,11 +27,11 @@ pub mod types;
 mod unsupported;
 mod validate;
 
-pub use bundle::{Bundle, CONFIG_SIZE_LIMIT};
+pub use bundle::{Bundle, CONFIG_SIZE_LIMIT, read_document};
 pub use defaults::{default_document, default_spec, write_default};
 pub use error::{Error, Result, Violation};
 pub use id::ContainerId;
-pub use load::LoadedSpec;
+pub use load::{LoadedProcess, LoadedSpec};
 pub use types::Spec;
 pub use unsupported::UNSUPPORTED;
 pub use validate::sysctl_path;

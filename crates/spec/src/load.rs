@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::json::{Map, Value};
+use crate::types::Process;
 use crate::validate::{self, Report};
 use crate::{Error, Result, Spec, Violation, json, unsupported};
 
@@ -31,29 +33,75 @@ impl LoadedSpec {
         Self::parse(json, Path::new("config.json"))
     }
 
-    pub(crate) fn parse(json: &[u8], path: &Path) -> Result<Self> {
-        let mut document =
-            json::parse(json).map_err(|source| Error::NotJson { path: path.to_owned(), source })?;
-
+    /// The same for a document that messages call `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotJson`] and [`Error::Invalid`].
+    pub fn parse(json: &[u8], path: &Path) -> Result<Self> {
+        let mut document = parse(json, path)?;
         let mut report = Report::default();
         validate::document(&mut report, &mut document);
         unsupported::check(&mut report, &document);
-        let (errors, warnings) = report.finish();
-        if !errors.is_empty() {
-            return Err(Error::Invalid { path: path.to_owned(), violations: errors });
-        }
+        let warnings = warnings_of(report, path)?;
+        Ok(Self { spec: Spec::deserialize(document).map_err(not_understood(path))?, warnings })
+    }
+}
 
-        // The tables are stricter than the types (a test holds them to that); should one ever be too
-        // lax, the user still gets an error and not a panic.
-        let spec = Spec::deserialize(document).map_err(|error| Error::Invalid {
-            path: path.to_owned(),
-            violations: vec![Violation {
-                pointer: String::new(),
-                message: format!("is not understood: {error}"),
-                hint: None,
-            }],
-        })?;
-        Ok(Self { spec, warnings })
+/// A process that is to join a container: what stands at `/process` of a configuration, in a document of
+/// its own.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedProcess {
+    /// The typed document.
+    pub process: Process,
+    /// What is odd but does not stop a process, for the log.
+    pub warnings: Vec<Violation>,
+}
+
+impl LoadedProcess {
+    /// Checks and types the document in `json`, which messages call `path`. In them, pointers begin with
+    /// `/process`, as in a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotJson`] and [`Error::Invalid`].
+    pub fn parse(json: &[u8], path: &Path) -> Result<Self> {
+        let mut document = Map::of("process", parse(json, path)?);
+        let mut report = Report::default();
+        if let Some(process) = document.get_mut("process") {
+            validate::lone_process(&mut report, process);
+        }
+        let document = Value::Object(document);
+        unsupported::check(&mut report, &document);
+        let warnings = warnings_of(report, path)?;
+        let spec = Spec::deserialize(document).map_err(not_understood(path))?;
+        Ok(Self { process: spec.process, warnings })
+    }
+}
+
+fn parse<'a>(json: &'a [u8], path: &Path) -> Result<Value<'a>> {
+    json::parse(json).map_err(|source| Error::NotJson { path: path.to_owned(), source })
+}
+
+/// The warnings, if there are no errors.
+fn warnings_of(report: Report, path: &Path) -> Result<Vec<Violation>> {
+    match report.finish() {
+        (errors, warnings) if errors.is_empty() => Ok(warnings),
+        (errors, _) => Err(Error::Invalid { path: path.to_owned(), violations: errors }),
+    }
+}
+
+/// The tables are stricter than the types (a test holds them to that); should one ever be too lax, the user
+/// still gets an error and not a panic.
+fn not_understood<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |error| Error::Invalid {
+        path: path.to_owned(),
+        violations: vec![Violation {
+            pointer: String::new(),
+            message: format!("is not understood: {error}"),
+            hint: None,
+        }],
     }
 }
 

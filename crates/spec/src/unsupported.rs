@@ -11,12 +11,6 @@ use crate::validate::{At, Fault, Report};
 /// it means that text only, or one that goes on with `=`, as a mount option with a value does. `null`
 /// and empty values do not count as asked for.
 pub const UNSUPPORTED: &[&str] = &[
-    "/hooks/prestart",
-    "/hooks/createRuntime",
-    "/hooks/createContainer",
-    "/hooks/startContainer",
-    "/hooks/poststart",
-    "/hooks/poststop",
     "/linux/intelRdt",
     "/linux/memoryPolicy",
     "/linux/mountLabel",
@@ -32,7 +26,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "/mounts/*/options/*=idmap",
     "/mounts/*/options/*=ridmap",
     "/mounts/*/uidMappings",
-    "/process/execCPUAffinity",
     "/process/ioPriority",
     "/process/scheduler",
     "/process/selinuxLabel",

@@ -17,6 +17,7 @@ pub mod net;
 pub mod nsfs;
 pub mod pidfd;
 pub mod procfs;
+pub mod sched;
 pub mod seccomp;
 pub mod signal;
 pub mod wait;

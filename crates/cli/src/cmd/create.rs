@@ -27,19 +27,9 @@ pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
     if let Some(config) = flags.last("config") {
         bundle = bundle.with_config(std::path::absolute(config)?);
     }
-    let mut builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
+    let builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
         .no_pivot(flags.is_set("no-pivot"))
         .no_new_keyring(flags.is_set("no-new-keyring"))
         .rootless(invocation.rootless()?);
-    if let Some(path) = flags.last("console-socket").filter(|path| !path.is_empty()) {
-        builder = builder.console_socket(path);
-    }
-    if let Some(path) = flags.last("pidfd-socket").filter(|path| !path.is_empty()) {
-        builder = builder.pidfd_socket(path);
-    }
-    if let Some(path) = flags.last("pid-file").filter(|path| !path.is_empty()) {
-        builder = builder.pid_file(path);
-    }
-    let copies = invocation.preserved.iter().map(|fd| fd.try_clone());
-    Ok(builder.preserve(copies.collect::<Result<Vec<_>, _>>()?))
+    Ok(connected!(builder, invocation))
 }

@@ -7,12 +7,13 @@ use crate::log::Log;
 use crate::parse::Invocation;
 
 /// Deletes a container.
-pub fn delete(invocation: &Invocation, _: &Log) -> Result<ExitCode> {
+pub fn delete(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let (store, id) = (invocation.store()?, invocation.id()?);
-    if invocation.flags.is_set("force") {
-        store.delete_forcibly(&id)?;
+    let warnings = if invocation.flags.is_set("force") {
+        store.delete_forcibly(&id)?
     } else {
-        store.container(&id)?.delete()?;
-    }
+        store.container(&id)?.delete()?
+    };
+    warnings.iter().for_each(|warning| log.warning(warning));
     Ok(ExitCode::SUCCESS)
 }

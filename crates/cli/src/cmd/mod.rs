@@ -1,7 +1,27 @@
 //! The commands: arguments in, one call of the library, its result out.
 
+/// A builder of a process, with the flags about how the process is connected with its caller.
+macro_rules! connected {
+    ($builder:expr, $invocation:expr) => {{
+        let (mut builder, invocation) = ($builder, $invocation);
+        let path = |name| invocation.flags.last(name).filter(|path| !path.is_empty());
+        if let Some(path) = path("console-socket") {
+            builder = builder.console_socket(path);
+        }
+        if let Some(path) = path("pidfd-socket") {
+            builder = builder.pidfd_socket(path);
+        }
+        if let Some(path) = path("pid-file") {
+            builder = builder.pid_file(path);
+        }
+        let copies = invocation.preserved.iter().map(|fd| fd.try_clone());
+        builder.preserve(copies.collect::<crate::error::Result<Vec<_>, _>>()?)
+    }};
+}
+
 mod create;
 mod delete;
+mod exec;
 mod kill;
 mod list;
 mod pause;
@@ -21,6 +41,7 @@ use crate::parse::Invocation;
 
 pub use create::create;
 pub use delete::delete;
+pub use exec::exec;
 pub use kill::kill;
 pub use list::list;
 pub use pause::{pause, resume};

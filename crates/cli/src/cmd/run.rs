@@ -35,7 +35,8 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
         // How the command ended is what the caller wants to know; that somebody else has deleted the
         // container already is no failure at all.
         match container.delete() {
-            Ok(()) | Err(Error::NotFound(_)) => {}
+            Ok(warnings) => warnings.iter().for_each(|warning| log.warning(warning)),
+            Err(Error::NotFound(_)) => {}
             Err(error) => log.warning(&Failure::from(error).to_string()),
         }
     }

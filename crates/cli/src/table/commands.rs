@@ -30,6 +30,14 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::start,
     },
     Command {
+        name: "exec",
+        usage: "ID PROGRAM [ARG..]",
+        positional: 1..=usize::MAX,
+        about: "run another process in a container",
+        flags: flags::EXEC,
+        run: cmd::exec,
+    },
+    Command {
         name: "state",
         usage: "ID",
         positional: 1..=1,

@@ -95,6 +95,32 @@ pub const CREATE: &[Flag] = &[
     HELP,
 ];
 
+pub const EXEC: &[Flag] = &[
+    valued("cwd", None, "DIR", "where to start, in the container"),
+    valued("env", Some('e'), "NAME=VALUE", "add a variable to the environment; repeatable"),
+    switch("tty", Some('t'), "give the process a terminal of the container's"),
+    valued("user", Some('u'), "UID[:GID]", "the user, by number"),
+    valued("additional-gids", Some('g'), "GID", "add a supplementary group; repeatable"),
+    valued("process", Some('p'), "FILE", "a JSON file that describes the process"),
+    switch("detach", Some('d'), "do not wait for the end of the process"),
+    CONSOLE_SOCKET,
+    PIDFD_SOCKET,
+    PID_FILE,
+    valued("process-label", None, "LABEL", "the SELinux label"),
+    valued("apparmor", None, "PROFILE", "the AppArmor profile"),
+    switch("no-new-privs", None, "execve(2) never gives the process more rights"),
+    valued("cap", Some('c'), "CAP", "add a capability, as CAP_KILL; repeatable"),
+    PRESERVE_FDS,
+    valued(
+        "cgroup",
+        None,
+        "PATH",
+        "a cgroup below the container's; on v1 as CONTROLLER[,..]:PATH, repeatable",
+    ),
+    switch("ignore-paused", None, "in a paused container, wait until it is resumed"),
+    HELP,
+];
+
 pub const START: &[Flag] = &[HELP];
 
 pub const STATE: &[Flag] = &[HELP];

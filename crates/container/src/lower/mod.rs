@@ -1,7 +1,9 @@
 //! From the specification to plans: decisions only, no privileged system call.
 
 mod confine;
+mod cpus;
 mod devices;
+mod hooks;
 mod mounts;
 mod namespaces;
 mod process;
@@ -10,11 +12,13 @@ mod seccomp;
 
 use std::path::{Path, PathBuf};
 
+use coracle_caps::CapSet;
 use coracle_cgroup::{CgroupPaths, CgroupRoot, Resources};
-use coracle_init::plan::{CgroupEntry, Plan};
+use coracle_init::plan::{ConfinePlan, MountsPlan, NamespacesPlan, ProcessPlan};
 use coracle_ns::NamespaceKind;
 use coracle_spec::Spec;
 
+pub(crate) use hooks::Hooks;
 pub(crate) use namespaces::kind_of_sysctl;
 
 use crate::{Error, Result};
@@ -33,7 +37,7 @@ pub(crate) struct Context<'host> {
     /// The container is in another cgroup namespace than the caller.
     pub(crate) own_cgroup_namespace: bool,
     /// What capabilities the caller can give.
-    pub(crate) capabilities: coracle_caps::CapSet,
+    pub(crate) capabilities: CapSet,
     /// The caller has not all rights of the host's root.
     pub(crate) rootless: bool,
     /// `--no-pivot`.
@@ -42,13 +46,21 @@ pub(crate) struct Context<'host> {
     pub(crate) no_new_keyring: bool,
 }
 
-/// A specification as plans.
+/// A specification as plans. Their slots are still to be assigned.
 #[derive(Debug)]
 pub(crate) struct Lowered {
-    /// What init does. Its slots are still to be assigned, but for those of nothing.
-    pub(crate) plan: Plan,
+    /// Where the container runs.
+    pub(crate) namespaces: NamespacesPlan,
+    /// What it sees of files.
+    pub(crate) mounts: MountsPlan,
+    /// What it runs.
+    pub(crate) process: ProcessPlan,
+    /// What it may do.
+    pub(crate) confine: ConfinePlan,
     /// Namespaces to be joined.
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
+    /// What is run besides.
+    pub(crate) hooks: Hooks,
     /// The limits.
     pub(crate) resources: Resources,
     /// The specification asks for some, besides what every container gets.
@@ -63,18 +75,50 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let (namespaces, join) = namespaces::lower(spec)?;
     let new_user = namespaces.create.contains(NamespaceKind::User);
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
-    let available = if new_user { coracle_caps::CapSet::ALL } else { context.capabilities };
-    let process = process::lower(spec, context)?;
-    let plan = Plan {
-        mounts: mounts::lower(spec, context, any_user || context.rootless)?,
-        confine: confine::lower(spec, available, &mut warnings)?,
-        process,
-        namespaces,
-        cgroup: CgroupEntry::default(),
-    };
-    let resources = resources::lower(&spec.linux.resources, &plan.mounts.devices, &mut warnings)?;
+    let available = if new_user { CapSet::ALL } else { context.capabilities };
+    let process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
+    let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
+    let confine = confine::lower(spec, available, &mut warnings)?;
+    let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
     let wants_limits = spec.linux.resources != coracle_spec::types::Resources::default();
-    Ok(Lowered { plan, join, resources, wants_limits, warnings })
+    let hooks = hooks::lower(spec);
+    Ok(Lowered {
+        namespaces,
+        mounts,
+        process,
+        confine,
+        join,
+        hooks,
+        resources,
+        wants_limits,
+        warnings,
+    })
+}
+
+/// A process that joins a container, as plans.
+#[derive(Debug)]
+pub(crate) struct LoweredExec {
+    /// What it runs.
+    pub(crate) process: ProcessPlan,
+    /// What it may do.
+    pub(crate) confine: ConfinePlan,
+    /// What the user should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Turns the process of the specification into plans for one that joins the container `id`. `available` are
+/// the capabilities that it can get there.
+pub(crate) fn lower_exec(spec: &Spec, id: &str, available: CapSet) -> Result<LoweredExec> {
+    let mut warnings = Vec::new();
+    let mut process = process::lower(&spec.process, keyring(id, false))?;
+    process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
+    let confine = confine::lower(spec, available, &mut warnings)?;
+    Ok(LoweredExec { process, confine, warnings })
+}
+
+/// The name of a container's session keyring, as runc's.
+fn keyring(id: &str, no_new_keyring: bool) -> Option<String> {
+    (!no_new_keyring).then(|| format!("_ses.{id}"))
 }
 
 /// What the specification asks for and cannot have.

@@ -1,18 +1,16 @@
 //! `/process`, but for its rights.
 
-use coracle_init::plan::{ProcessPlan, Slot, StartGate, TerminalPlan};
+use coracle_init::plan::{CpuAffinity, ProcessPlan, Slot, StartGate, TerminalPlan};
 use coracle_process::{Credentials, Rlimit, RlimitKind, WindowSize, env};
-use coracle_spec::Spec;
-use coracle_spec::types::{self, ConsoleSize, User};
+use coracle_spec::types::{self, ConsoleSize, Process, User};
 
-use super::{Context, invalid};
+use super::invalid;
 use crate::Result;
 
 /// The mask of runc, where the specification gives none.
 const DEFAULT_UMASK: u32 = 0o022;
 
-pub(super) fn lower(spec: &Spec, context: &Context<'_>) -> Result<ProcessPlan> {
-    let process = &spec.process;
+pub(super) fn lower(process: &Process, keyring: Option<String>) -> Result<ProcessPlan> {
     let mut env = process.env.clone();
     env::deduplicate(&mut env);
     Ok(ProcessPlan {
@@ -22,7 +20,8 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>) -> Result<ProcessPlan> {
         credentials: credentials(&process.user),
         rlimits: process.rlimits.iter().map(rlimit).collect::<Result<_>>()?,
         oom_score_adj: process.oom_score_adj,
-        keyring: (!context.no_new_keyring).then(|| format!("_ses.{}", context.id)),
+        cpus: CpuAffinity::default(),
+        keyring,
         stdio: [Slot(0); 3],
         own_stdio: false,
         preserved: Vec::new(),

@@ -32,7 +32,7 @@ fn lowered(change: impl FnOnce(&mut Value)) -> Result<Lowered> {
     };
     let mut lowered = lower(&loaded.spec, &context)?;
     // The one thing that differs between runs.
-    for step in &mut lowered.plan.mounts.steps {
+    for step in &mut lowered.mounts.steps {
         if let coracle_init::plan::MountKind::Cgroup { copies, .. } = &mut step.kind {
             copies.clear();
         }
@@ -44,7 +44,8 @@ fn lowered(change: impl FnOnce(&mut Value)) -> Result<Lowered> {
 fn the_default_configuration() {
     let lowered = lowered(|_| {}).unwrap();
     assert!(lowered.warnings.is_empty());
-    insta::assert_debug_snapshot!(lowered.plan);
+    let Lowered { namespaces, mounts, process, confine, .. } = lowered;
+    insta::assert_debug_snapshot!((namespaces, mounts, process, confine));
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn a_source_in_the_root_is_found_there() {
         let mount = json!({"destination": "/b", "type": "bind", "source": "rootfs/a", "options": ["rbind"]});
         spec["mounts"].as_array_mut().unwrap().push(mount);
     });
-    let steps = lowered.unwrap().plan.mounts.steps;
+    let steps = lowered.unwrap().mounts.steps;
     insta::assert_debug_snapshot!(steps.last().unwrap());
 }
 
@@ -63,7 +64,7 @@ fn a_dev_of_the_host_is_left_alone() {
         let bind = json!({"destination": "/dev", "source": "/dev", "options": ["rbind"]});
         spec["mounts"] = json!([bind]);
     });
-    let mounts = lowered.unwrap().plan.mounts;
+    let mounts = lowered.unwrap().mounts;
     assert!(!mounts.setup_dev && mounts.devices.is_empty());
 }
 
@@ -73,7 +74,7 @@ fn rights_that_make_no_sense_are_warned_of() {
         spec["process"]["capabilities"]["ambient"] = json!(["CAP_KILL"]);
     });
     let lowered = lowered.unwrap();
-    assert!(lowered.plan.confine.capabilities.ambient.is_empty());
+    assert!(lowered.confine.capabilities.ambient.is_empty());
 }
 
 #[test]

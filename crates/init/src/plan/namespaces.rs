@@ -44,6 +44,8 @@ impl NamespacesPlan {
 pub struct CgroupEntry {
     /// A directory of the v2 hierarchy, to be born in.
     pub unified: Option<Slot>,
+    /// Another one, should the first have given its controllers to cgroups below it: then it takes nobody.
+    pub otherwise: Option<Slot>,
     /// Open `tasks` files of v1 hierarchies, which the new process writes itself into.
     pub tasks: Vec<Slot>,
 }

@@ -22,6 +22,8 @@ pub struct ProcessPlan {
     pub rlimits: Vec<Rlimit>,
     /// Its weight when memory runs out, from -1000 to 1000.
     pub oom_score_adj: Option<i32>,
+    /// The processors it may run on.
+    pub cpus: CpuAffinity,
     /// The name of the new session keyring; without one it stays in the caller's.
     pub keyring: Option<String>,
     /// Standard input, output and error.
@@ -34,6 +36,18 @@ pub struct ProcessPlan {
     pub terminal: Option<TerminalPlan>,
     /// What it waits for before the command is executed.
     pub gate: StartGate,
+}
+
+/// The processors that a process may run on, as bits of a mask: bit 0 of the first word is CPU 0.
+///
+/// Without a mask for it the process may, from its cgroup on, run on all that the cgroup has: what the caller
+/// was bound to is the caller's business.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuAffinity {
+    /// Until it is in its cgroup.
+    pub before: Option<Vec<u64>>,
+    /// From then on.
+    pub after: Option<Vec<u64>>,
 }
 
 /// A terminal to be made in the container.

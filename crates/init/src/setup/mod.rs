@@ -5,6 +5,8 @@
 
 mod confine;
 mod descriptors;
+mod existing;
+mod hooks;
 mod identity;
 mod namespaces;
 mod rootfs;
@@ -20,8 +22,18 @@ use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
 
 use crate::InitError;
-use crate::plan::Plan;
+use crate::plan::{Place, Plan};
 use crate::wire::Descriptors;
+
+pub(crate) use existing::Entrance;
+
+/// What the launcher has made ready for the container around the process.
+pub(crate) enum Surroundings {
+    /// A new one.
+    New(Sources),
+    /// One that is there.
+    Existing(Entrance),
+}
 
 /// What is mounted from the host.
 pub(crate) struct Sources {
@@ -94,17 +106,30 @@ pub(crate) struct Setup<'plan> {
 
 impl Setup<'_> {
     /// Walks the plan to its end. Returns only if a step fails, or the launcher did.
-    pub(crate) fn run(&mut self, sources: Sources, wait: OwnedFd) -> Result<(), InitError> {
+    pub(crate) fn run(
+        &mut self,
+        surroundings: Surroundings,
+        wait: OwnedFd,
+    ) -> Result<(), InitError> {
         self.enter_cgroups()?;
+        self.choose_processors()?;
         self.start_session()?;
         // Without the byte the launcher has failed, and reported it.
         if !matches!(rustix::io::read(&wait, &mut [0]), Ok(1)) {
             return Ok(());
         }
         drop(wait);
-        self.become_root_of_namespace()?;
-        self.setup_namespaces()?;
-        let terminal = self.build_root(sources)?;
+        let terminal = match (surroundings, &self.plan.place) {
+            (Surroundings::New(sources), Place::New(plan)) => {
+                self.become_root_of_namespace()?;
+                self.setup_namespaces(&plan.namespaces)?;
+                self.build_root(plan, sources)?
+            }
+            (Surroundings::Existing(entrance), _) => self.enter(&entrance)?,
+            (Surroundings::New(_), Place::Existing(_)) => {
+                return Err(InitError::message("reading the plan", "there is nothing to build"));
+            }
+        };
         self.connect_streams(terminal)?;
         let confined = self.confine()?;
         confined.start(self)

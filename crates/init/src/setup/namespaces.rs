@@ -9,12 +9,12 @@ use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread
 use super::Setup;
 use crate::InitError;
 use crate::error::Step;
+use crate::plan::{NamespacesPlan, Place};
 
 impl Setup<'_> {
     /// In a user namespace of its own this process has been nobody until now.
     pub(super) fn become_root_of_namespace(&self) -> Result<(), InitError> {
-        let namespaces = &self.plan.namespaces;
-        if !namespaces.has_user_namespace() {
+        if !self.plan.place.has_user_namespace() {
             return Ok(());
         }
         let step = "becoming root of the user namespace (does it map 0?)";
@@ -23,15 +23,19 @@ impl Setup<'_> {
             set_thread_groups(&[]).step("leaving the host's groups")?;
         }
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step(step)?;
-        if namespaces.join.is_empty() {
+        if self.is_alone() {
             // The change of user took the process its own files in /proc.
             set_dumpable_behavior(DumpableBehavior::Dumpable).step("owning /proc/self")?;
         }
         Ok(())
     }
 
-    pub(super) fn setup_namespaces(&self) -> Result<(), InitError> {
-        let namespaces = &self.plan.namespaces;
+    /// Is nobody else in the namespaces, who could trace this process?
+    fn is_alone(&self) -> bool {
+        matches!(&self.plan.place, Place::New(plan) if plan.namespaces.join.is_empty())
+    }
+
+    pub(super) fn setup_namespaces(&self, namespaces: &NamespacesPlan) -> Result<(), InitError> {
         if namespaces.create.contains(NamespaceKind::Cgroup) {
             // It hides what is above the cgroup that the process is in now.
             unshare(NamespaceKind::Cgroup).step("creating the cgroup namespace")?;

@@ -10,25 +10,31 @@ use coracle_process::Pty;
 use super::{Setup, Source, Sources};
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{BindSource, MountKind, MountStep, MountsPlan};
+use crate::plan::{BindSource, MountKind, MountStep, MountsPlan, NewPlan, TerminalPlan};
 
 impl Setup<'_> {
     /// Builds the root and makes it ours; returns the terminal, if there is to be one.
-    pub(super) fn build_root(&self, sources: Sources) -> Result<Option<Pty>, InitError> {
-        let mounts = &self.plan.mounts;
+    pub(super) fn build_root(
+        &self,
+        plan: &NewPlan,
+        sources: Sources,
+    ) -> Result<Option<Pty>, InitError> {
+        let mounts = &plan.mounts;
         let tree = sources.root.into_mount(MountFlags::empty()).step("opening /root/path")?;
-        let copies = self.copy_sources(sources.binds)?;
-        let root = Rootfs::mount(tree, mounts.outside).step("mounting the root file system")?;
+        let copies = copy_sources(mounts, sources.binds)?;
+        let root = Rootfs::mount(tree, &mounts.root, mounts.outside)
+            .step("mounting the root file system")?;
         for (step, copies) in mounts.steps.iter().zip(copies) {
             mount(&root, step, copies).map_err(|error| failure(step, &error))?;
         }
-        self.make_devices(&root)?;
-        let terminal = self.make_terminal(&root)?;
+        make_devices(mounts, &root)?;
+        let terminal = self.make_terminal(mounts, &root)?;
         root.make_directory(&self.plan.process.cwd).step("creating /process/cwd")?;
+        self.run_hooks_before_pivot(&plan.hooks, &root)?;
         for path in &mounts.readonly_later {
             make_readonly(&root, path).step(format!("making {} read-only", path.display()))?;
         }
-        self.hide_paths(&root)?;
+        hide_paths(mounts, &root)?;
         if mounts.pivot { root.pivot() } else { root.chroot() }
             .step("entering the root file system")?;
         if mounts.readonly_root {
@@ -40,58 +46,65 @@ impl Setup<'_> {
         Ok(terminal)
     }
 
-    /// Copies what is mounted from the host, for each step, while this namespace's mounts are still peers of
-    /// the host's: mounts pass between them where that is asked for.
-    fn copy_sources(
-        &self,
-        sources: Vec<Vec<Source>>,
-    ) -> Result<Vec<Vec<DetachedMount>>, InitError> {
-        let mounts = &self.plan.mounts;
-        let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
-        let copy = |(step, sources): (&MountStep, Vec<Source>)| {
-            let clear = step.attributes.clear | step.attributes.recursive_clear;
-            let copies = sources.into_iter().map(|source| cut_off(source, clear, outside));
-            copies.collect::<Result<_, _>>().map_err(|error| failure(step, &error))
-        };
-        mounts.steps.iter().zip(sources).map(copy).collect()
-    }
-
-    fn make_devices(&self, root: &Rootfs) -> Result<(), InitError> {
-        let mounts = &self.plan.mounts;
-        for node in &mounts.devices {
-            if mounts.bind_devices { root.bind_device(node) } else { root.make_device(node) }
-                .step("creating devices")?;
-        }
-        if mounts.setup_dev {
-            root.make_device_links().step("creating the links in /dev")?;
-        }
-        Ok(())
-    }
-
-    fn make_terminal(&self, root: &Rootfs) -> Result<Option<Pty>, InitError> {
+    fn make_terminal(&self, mounts: &MountsPlan, root: &Rootfs) -> Result<Option<Pty>, InitError> {
         let Some(plan) = self.plan.process.terminal else { return Ok(None) };
-        let step = "creating the terminal";
-        let pty = Pty::open_in(root.devpts().step(step)?).step(step)?;
-        if let Some(size) = plan.size {
-            size.apply(&pty.controller).step("setting /process/consoleSize")?;
-        }
-        if self.plan.mounts.setup_dev {
+        let pty = self.open_terminal(root, plan)?;
+        if mounts.setup_dev {
             root.bind_console(&pty.user).step("mounting /dev/console")?;
         }
         Ok(Some(pty))
     }
 
-    fn hide_paths(&self, root: &Rootfs) -> Result<(), InitError> {
-        for path in &self.plan.mounts.readonly {
-            root.protect(path)
-                .step(format!("protecting {} (/linux/readonlyPaths)", path.display()))?;
+    /// A terminal of the container's own devpts.
+    pub(super) fn open_terminal(
+        &self,
+        root: &Rootfs,
+        plan: TerminalPlan,
+    ) -> Result<Pty, InitError> {
+        let step = "creating the terminal";
+        let pty = Pty::open_in(root.devpts().step(step)?).step(step)?;
+        if let Some(size) = plan.size {
+            size.apply(&pty.controller).step("setting /process/consoleSize")?;
         }
-        let mut masks = root.masks();
-        for path in &self.plan.mounts.masked {
-            masks.mask(path).step(format!("masking {} (/linux/maskedPaths)", path.display()))?;
-        }
-        Ok(())
+        Ok(pty)
     }
+}
+
+/// Copies what is mounted from the host, for each step, while this namespace's mounts are still peers of
+/// the host's: mounts pass between them where that is asked for.
+fn copy_sources(
+    mounts: &MountsPlan,
+    sources: Vec<Vec<Source>>,
+) -> Result<Vec<Vec<DetachedMount>>, InitError> {
+    let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
+    let copy = |(step, sources): (&MountStep, Vec<Source>)| {
+        let clear = step.attributes.clear | step.attributes.recursive_clear;
+        let copies = sources.into_iter().map(|source| cut_off(source, clear, outside));
+        copies.collect::<Result<_, _>>().map_err(|error| failure(step, &error))
+    };
+    mounts.steps.iter().zip(sources).map(copy).collect()
+}
+
+fn make_devices(mounts: &MountsPlan, root: &Rootfs) -> Result<(), InitError> {
+    for node in &mounts.devices {
+        if mounts.bind_devices { root.bind_device(node) } else { root.make_device(node) }
+            .step("creating devices")?;
+    }
+    if mounts.setup_dev {
+        root.make_device_links().step("creating the links in /dev")?;
+    }
+    Ok(())
+}
+
+fn hide_paths(mounts: &MountsPlan, root: &Rootfs) -> Result<(), InitError> {
+    for path in &mounts.readonly {
+        root.protect(path).step(format!("protecting {} (/linux/readonlyPaths)", path.display()))?;
+    }
+    let mut masks = root.masks();
+    for path in &mounts.masked {
+        masks.mask(path).step(format!("masking {} (/linux/maskedPaths)", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Does `/linux/rootfsPropagation` let mounts out to the host?

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use coracle_process::Pty;
-use coracle_sys::{Errno, keyring};
+use coracle_sys::{Errno, keyring, sched};
 use rustix::fs::{FileType, Mode, OFlags, fchown, fcntl_getfl, fstat};
 use rustix::process::{Uid, ioctl_tiocsctty, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -27,6 +27,15 @@ impl Setup<'_> {
             rustix::io::write(&tasks, b"0").step("entering the cgroup")?;
         }
         Ok(())
+    }
+
+    /// Runs where the cgroup allows, or where the plan says. The kernel remembers what the caller was bound
+    /// to, in any cgroup.
+    pub(super) fn choose_processors(&self) -> Result<(), InitError> {
+        match &self.plan.process.cpus.after {
+            Some(mask) => sched::set_affinity(mask).step("setting /process/execCPUAffinity/final"),
+            None => sched::reset_affinity().step("resetting the CPU affinity"),
+        }
     }
 
     pub(super) fn start_session(&mut self) -> Result<(), InitError> {

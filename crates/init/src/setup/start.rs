@@ -37,7 +37,7 @@ impl Confined {
         if let Some((start, _)) = &self.kept.gate {
             wait_at(start)?;
         }
-        let failed = match self.execute() {
+        let failed = match setup.run_start_hooks().and_then(|()| self.execute()) {
             Ok(never) => match never {},
             Err(error) => error,
         };

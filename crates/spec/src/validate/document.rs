@@ -44,6 +44,11 @@ pub(crate) fn document(report: &mut Report, document: &mut Value<'_>) {
     DOCUMENT.check(report, &At::DOCUMENT, document);
 }
 
+/// The same for a process alone, which stands for the one of a document.
+pub(crate) fn lone_process(report: &mut Report, process: &mut Value<'_>) {
+    process::PROCESS.check(report, &At::DOCUMENT.key("process"), process);
+}
+
 /// A semantic version that this crate implements: any 1.x.y.
 fn version(text: &str) -> Result<(), Fault> {
     let numbers = text.split(['-', '+']).next().unwrap_or_default();

@@ -1,23 +1,25 @@
 //! The launcher: from the host's namespaces to a child in the container's.
 
+mod existing;
+mod new;
+
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
+use coracle_ns::NamespaceKind;
 use coracle_ns::idmap::write_maps;
-use coracle_ns::{NamespaceKind, join_all, unshare};
 use coracle_process::{Channel, CloneArgs, Forked, SingleThreaded, fork};
 use coracle_sys::procfs::ProcRoot;
-use coracle_sys::{exec, fd};
+use coracle_sys::{exec, fd, sched};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
-use rustix::thread::UnshareFlags;
 
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{BindSource, MountKind, Plan};
-use crate::setup::{Setup, Source, Sources};
+use crate::plan::{Place, Plan};
+use crate::setup::{Setup, Surroundings};
 use crate::wire::{self, Descriptors, ToHost};
 
 /// What the launcher has at hand.
@@ -88,28 +90,44 @@ impl Launcher {
         let proc = ProcRoot::open().step("opening /proc")?;
         self.raise_limits(&proc)?;
         let (cgroup, members) = self.placement()?;
-        self.join()?;
-        self.new_time(&proc)?;
-        let sources = self.sources();
+        let (surroundings, namespaces) = match self.plan.place.clone() {
+            Place::New(plan) => self.prepare_new(&plan, &proc)?,
+            Place::Existing(plan) => self.prepare_existing(plan)?,
+        };
         let (wait, release) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
-        let args = CloneArgs {
-            namespaces: self.flags_of_clone().bits().into(),
+        let cgroups = [cgroup, self.second_choice()?];
+        let mut choices = cgroups.iter().flatten().map(AsFd::as_fd);
+        let mut args = CloneArgs {
+            namespaces: namespaces.bits().into(),
             parent: true,
-            cgroup: cgroup.as_ref().map(AsFd::as_fd),
+            cgroup: choices.next(),
         };
-        let forked = fork(&args, &witness).step("creating the container's process")?;
-        Ok((forked, Common { proc, sources, wait, release, members }))
+        let mut forked = fork(&args, &witness);
+        // A cgroup that has given controllers to others below it takes no processes itself.
+        if let (Err(coracle_process::Error::Syscall { source, .. }), Some(next)) =
+            (&forked, choices.next())
+            && matches!(source.errno(), Errno::BUSY | Errno::OPNOTSUPP)
+        {
+            args.cgroup = Some(next);
+            forked = fork(&args, &witness);
+        }
+        let forked = forked.step("creating the container's process")?;
+        Ok((forked, Common { proc, surroundings, wait, release, members }))
     }
 
     /// Does for the child what it will have no right to do: it inherits these.
     fn raise_limits(&self, proc: &ProcRoot) -> Result<(), InitError> {
-        for rlimit in &self.plan.process.rlimits {
+        let process = &self.plan.process;
+        for rlimit in &process.rlimits {
             rlimit.make_room().step("raising resource limits")?;
         }
-        if let Some(score) = self.plan.process.oom_score_adj {
+        if let Some(score) = process.oom_score_adj {
             let written = proc.write("self/oom_score_adj", &score.to_string());
             written.step("setting /process/oomScoreAdj (lowering it needs CAP_SYS_RESOURCE)")?;
+        }
+        if let Some(mask) = &process.cpus.before {
+            sched::set_affinity(mask).step("setting /process/execCPUAffinity/initial")?;
         }
         Ok(())
     }
@@ -121,8 +139,12 @@ impl Launcher {
     fn placement(&mut self) -> Result<(Option<OwnedFd>, Option<OwnedFd>), InitError> {
         let Some(slot) = self.plan.cgroup.unified else { return Ok((None, None)) };
         let cgroup = self.descriptors.take(slot)?;
-        let mut joined = self.plan.namespaces.join.iter().map(|(kind, _)| *kind);
-        if !joined.any(|kind| kind == NamespaceKind::Cgroup) {
+        // The process enters the namespaces of an existing container itself, after its birth.
+        let joins_namespace = match &self.plan.place {
+            Place::New(plan) => plan.namespaces.joins(NamespaceKind::Cgroup),
+            Place::Existing(_) => false,
+        };
+        if !joins_namespace {
             return Ok((Some(cgroup), None));
         }
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -130,54 +152,13 @@ impl Launcher {
         Ok((None, Some(members.step("opening cgroup.procs")?)))
     }
 
-    fn join(&mut self) -> Result<(), InitError> {
-        let mut joined = Vec::new();
-        for (kind, slot) in self.plan.namespaces.join.clone() {
-            joined.push((kind, self.descriptors.take(slot)?));
-        }
-        if !joined.is_empty() {
-            // Who is already inside must not trace this process and so get at the host.
-            set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding from tracers")?;
-        }
-        let borrowed: Vec<_> = joined.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
-        join_all(&borrowed).step("joining namespaces")
+    fn second_choice(&mut self) -> Result<Option<OwnedFd>, InitError> {
+        self.plan.cgroup.otherwise.map(|slot| self.descriptors.take(slot)).transpose()
     }
 
-    /// A time namespace is entered by later children only, and its clocks can be set until then.
-    fn new_time(&self, proc: &ProcRoot) -> Result<(), InitError> {
-        if !self.plan.namespaces.create.contains(NamespaceKind::Time) {
-            return Ok(());
-        }
-        unshare(NamespaceKind::Time).step("creating the time namespace")?;
-        self.plan.namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")
-    }
-
-    /// What is mounted from the host. In a new user namespace some of it may be out of reach, so the
-    /// launcher lends its rights.
-    fn sources(&self) -> Sources {
-        let lend = self.plan.namespaces.create.contains(NamespaceKind::User);
-        let mounts = &self.plan.mounts;
-        let of_step = |kind: &MountKind| match kind {
-            MountKind::Bind { source: BindSource::Host(path), recursive } => {
-                vec![Source::new(path, *recursive, lend)]
-            }
-            MountKind::Cgroup { copies, .. } => {
-                copies.iter().map(|path| Source::new(path, true, lend)).collect()
-            }
-            _ => Vec::new(),
-        };
-        Sources {
-            root: Source::root(&mounts.root, lend),
-            binds: mounts.steps.iter().map(|step| of_step(&step.kind)).collect(),
-        }
-    }
-
-    fn flags_of_clone(&self) -> UnshareFlags {
-        let mut create = self.plan.namespaces.create;
-        // The time namespace is made already; the cgroup namespace starts where the child is then.
-        create.remove(NamespaceKind::Time);
-        create.remove(NamespaceKind::Cgroup);
-        create.flags()
+    /// Who is inside a namespace that is entered must not trace this process and so get at the host.
+    fn hide_from_tracers() -> Result<(), InitError> {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding from tracers")
     }
 
     /// In the launcher: maps ids, tells the host, lets the child go.
@@ -189,8 +170,10 @@ impl Launcher {
         }
         let child = ToHost::Child { pid: pid.as_raw_nonzero().get() };
         wire::send(&self.channel, &child, Some(pidfd.as_fd())).step("reporting the process")?;
-        let namespaces = &self.plan.namespaces;
-        if namespaces.create.contains(NamespaceKind::User) {
+        if let Place::New(plan) = &self.plan.place
+            && plan.namespaces.create.contains(NamespaceKind::User)
+        {
+            let namespaces = &plan.namespaces;
             write_maps(&proc, pid, &namespaces.uid_map, &namespaces.gid_map)
                 .step("mapping users and groups")?;
         }
@@ -204,10 +187,10 @@ impl Launcher {
     /// In the child: never returns, as nothing of the launcher may run twice.
     fn become_container(self, common: Common) -> ! {
         let Self { plan, descriptors, channel } = self;
-        let Common { proc, sources, wait, release, members } = common;
+        let Common { proc, surroundings, wait, release, members } = common;
         drop((release, members));
         let mut setup = Setup { plan: &plan, descriptors, channel, proc: Some(proc) };
-        if let Err(error) = setup.run(sources, wait) {
+        if let Err(error) = setup.run(surroundings, wait) {
             report(&setup.channel, error);
         }
         exec::exit_now(1)
@@ -217,7 +200,7 @@ impl Launcher {
 /// What the launcher has made before the fork, for both sides.
 struct Common {
     proc: ProcRoot,
-    sources: Sources,
+    surroundings: Surroundings,
     /// The child waits here until its ids are mapped and it is known to the host.
     wait: OwnedFd,
     release: OwnedFd,
