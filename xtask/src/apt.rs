@@ -12,6 +12,8 @@ use crate::host;
 pub const GUEST: &str = "bookworm";
 /// Where newer kernels and emulators for [`GUEST`] are.
 pub const BACKPORTS: &str = "bookworm-backports";
+/// Where the oldest supported kernel is.
+const OLDEST: &str = "bullseye";
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -38,11 +40,20 @@ pub fn backports() -> anyhow::Result<String> {
 
 /// The source entries for [`GUEST`], with its updates where the machine has its own.
 pub fn guest() -> anyhow::Result<Vec<String>> {
+    sources(GUEST, &["", "-updates", "-security"])
+}
+
+/// The source entries for [`OLDEST`].
+pub fn oldest() -> anyhow::Result<Vec<String>> {
+    sources(OLDEST, &["", "-security"])
+}
+
+fn sources(release: &str, suffixes: &[&str]) -> anyhow::Result<Vec<String>> {
     let host = codename()?;
     let releases = releases()?;
-    let entries = ["", "-updates", "-security"].into_iter().filter_map(|suffix| {
+    let entries = suffixes.iter().filter_map(|suffix| {
         let uri = releases.get(&format!("{host}{suffix}"))?;
-        Some(entry(uri, &format!("{GUEST}{suffix}")))
+        Some(entry(uri, &format!("{release}{suffix}")))
     });
     Ok(entries.collect())
 }

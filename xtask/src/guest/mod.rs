@@ -40,7 +40,7 @@ that needs root, Debian and a few minutes. KVM is not used.
 
   --init none|systemd          what process 1 is (default: none)
   --lsm none|apparmor|selinux  the security module (default: none; SELinux is permissive)
-  --kernel 6.12|6.1            the Linux version (default: 6.12)
+  --kernel 6.12|6.1|5.10       the Linux version (default: 6.12)
   --user                       run as the user tester, in a delegated cgroup
   --share DIR[:ro]             share a directory, at the same path; repeatable
   --env NAME[=VALUE]           set for the command; repeatable

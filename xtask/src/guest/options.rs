@@ -32,13 +32,17 @@ pub enum Lsm {
 /// The guest's kernel, one of Debian's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
+    V5_10,
     V6_1,
     V6_12,
 }
 
 impl Kernel {
+    const ALL: [Self; 3] = [Self::V6_12, Self::V6_1, Self::V5_10];
+
     pub fn version(self) -> &'static str {
         match self {
+            Self::V5_10 => "5.10",
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
         }
@@ -141,7 +145,7 @@ impl Options {
                 self.lsm = choose(args, &known)?;
             }
             "kernel" => {
-                self.kernel = choose(args, &[("6.12", Kernel::V6_12), ("6.1", Kernel::V6_1)])?;
+                self.kernel = choose(args, &Kernel::ALL.map(|kernel| (kernel.version(), kernel)))?;
             }
             "user" => self.user = true,
             "share" => self.share(Share::parse(&args.value()?)?),

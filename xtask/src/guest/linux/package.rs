@@ -25,6 +25,7 @@ pub fn download(work: &Path, kernel: Kernel) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(work.join("lists/partial"))?;
     fs::create_dir_all(work.join("cache/archives/partial"))?;
     let sources = match kernel {
+        Kernel::V5_10 => apt::oldest()?,
         Kernel::V6_1 => apt::guest()?,
         Kernel::V6_12 => vec![apt::backports()?],
     };
