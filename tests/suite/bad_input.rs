@@ -247,7 +247,7 @@ fn a_working_directory_that_is_none(t: &mut Context) -> Result<Verdict> {
 fn unsupported_fields(t: &mut Context) -> Result<Verdict> {
     need!(t.is_coracle(), "others support them");
     let fields = [
-        ("/hooks/prestart", json!([{"path": "/bin/true"}])),
+        ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/intelRdt", json!({"closID": "x"})),
         ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0})),
