@@ -63,6 +63,12 @@ pub enum PropagationKind {
     Unbindable,
 }
 
+impl PropagationKind {
+    /// The words of mount(8).
+    pub(crate) const NAMES: [&str; 4] = ["shared", "slave", "private", "unbindable"];
+    const ALL: [Self; 4] = [Self::Shared, Self::Slave, Self::Private, Self::Unbindable];
+}
+
 impl Propagation {
     /// Mounts of the host still appear, ours do not reach the host.
     pub const RECURSIVE_SLAVE: Self = Self { kind: PropagationKind::Slave, recursive: true };
@@ -73,14 +79,8 @@ impl Propagation {
             Some(rest) => (true, rest),
             None => (false, name),
         };
-        let kind = match rest {
-            "shared" => PropagationKind::Shared,
-            "slave" => PropagationKind::Slave,
-            "private" => PropagationKind::Private,
-            "unbindable" => PropagationKind::Unbindable,
-            _ => return None,
-        };
-        Some(Self { kind, recursive })
+        let index = PropagationKind::NAMES.iter().position(|name| *name == rest)?;
+        Some(Self { kind: PropagationKind::ALL[index], recursive })
     }
 
     fn to_raw(self) -> u64 {

@@ -1,6 +1,6 @@
 //! The words of a mount's `options`, as in fstab(5) and the OCI runtime specification.
 
-use crate::{Attributes, MountFlags, Parameter, Propagation};
+use crate::{Attributes, MountFlags, Parameter, Propagation, PropagationKind};
 
 /// What the words mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +56,28 @@ const FLAGS: [(&str, MountFlags, MountFlags); 18] = {
     ]
 };
 
+/// Words for what is so anyway.
+const WITHOUT_EFFECT: [&str; 5] = ["defaults", "loud", "silent", "norbind", "nobind"];
+
+/// Words that undo another, which the driver of any file system knows.
+const UNDOING: [(&str, &str); 2] = [("async", "sync"), ("nolazytime", "lazytime")];
+
+/// Words that Linux itself takes on behalf of every driver; see fsconfig(2).
+const OF_EVERY_DRIVER: [&str; 3] = ["dirsync", "lazytime", "sync"];
+
 impl MountOptions {
+    /// The words that mean the same on every file system, in alphabetical order.
+    pub fn words() -> Vec<String> {
+        let flags = FLAGS.iter().map(|(name, ..)| *name);
+        let undoing = UNDOING.iter().map(|(word, _)| *word);
+        let others = WITHOUT_EFFECT.into_iter().chain(OF_EVERY_DRIVER).chain(undoing);
+        let recursive = flags.clone().chain(PropagationKind::NAMES).chain(["bind"]);
+        let single = recursive.clone().chain(others).map(str::to_owned);
+        let mut words: Vec<_> = recursive.map(|word| format!("r{word}")).chain(single).collect();
+        words.sort();
+        words
+    }
+
     /// Reads the words; of contradicting ones the last wins. What is not known is for the driver.
     pub fn parse<'word>(words: impl IntoIterator<Item = &'word str>) -> Result<Self, OptionError> {
         let mut options = Self::default();
@@ -79,7 +100,7 @@ impl MountOptions {
             change(recursive_set, recursive_clear, set, clear);
         } else {
             match word {
-                "" | "defaults" | "loud" | "silent" | "norbind" | "nobind" => {}
+                word if word.is_empty() || WITHOUT_EFFECT.contains(&word) => {}
                 "bind" => self.bind = self.bind.or(Some(false)),
                 "rbind" => self.bind = Some(true),
                 _ => self.add_parameter(word),
@@ -90,12 +111,10 @@ impl MountOptions {
 
     fn add_parameter(&mut self, word: &str) {
         // A driver knows the absence of a flag only as the absence of its word.
-        let undone = match word {
-            "async" => "sync",
-            "nolazytime" => "lazytime",
-            _ => return self.parameters.push(Parameter::parse(word)),
-        };
-        self.parameters.retain(|parameter| parameter.key != undone);
+        match UNDOING.iter().find(|(undoing, _)| *undoing == word) {
+            Some((_, undone)) => self.parameters.retain(|parameter| parameter.key != *undone),
+            None => self.parameters.push(Parameter::parse(word)),
+        }
     }
 }
 
@@ -152,6 +171,20 @@ mod tests {
         assert_eq!(options.attributes.propagation, names);
         // Not the recursive form of "elatime".
         assert!(parse("relatime").parameters.is_empty());
+    }
+
+    #[test]
+    fn knows_all_its_words() {
+        let words = MountOptions::words();
+        assert!(words.is_sorted() && words.windows(2).all(|pair| pair[0] != pair[1]), "{words:?}");
+        for word in &words {
+            let options = MountOptions::parse([word.as_str()]).unwrap();
+            let for_driver = OF_EVERY_DRIVER.contains(&word.as_str());
+            assert_eq!(!options.parameters.is_empty(), for_driver, "{word}");
+        }
+        for word in ["rro", "rbind", "rslave", "rnostrictatime", "nosymfollow", "sync"] {
+            assert!(words.iter().any(|known| known == word), "{word}");
+        }
     }
 
     #[test]

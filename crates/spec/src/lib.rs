@@ -20,6 +20,7 @@
 mod bundle;
 mod defaults;
 mod error;
+pub mod features;
 mod id;
 mod json;
 mod load;
@@ -30,6 +31,7 @@ mod validate;
 pub use bundle::{Bundle, CONFIG_SIZE_LIMIT, read_document};
 pub use defaults::{default_document, default_spec, write_default};
 pub use error::{Error, Result, Violation};
+pub use features::Features;
 pub use id::ContainerId;
 pub use load::{LoadedProcess, LoadedSpec};
 pub use types::Spec;

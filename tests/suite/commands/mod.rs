@@ -1,10 +1,15 @@
 //! Commands about existing containers, and those that tell of the program itself.
 
+mod features;
 mod pause;
 mod ps;
+mod schema;
 
 use coracle_testkit::Suite;
 
 pub fn add_to(suite: Suite) -> Suite {
-    suite.group("commands::pause", pause::TESTS).group("commands::ps", ps::TESTS)
+    suite
+        .group("commands::pause", pause::TESTS)
+        .group("commands::ps", ps::TESTS)
+        .group("commands::features", features::TESTS)
 }

@@ -22,6 +22,7 @@ macro_rules! connected {
 mod create;
 mod delete;
 mod exec;
+mod features;
 mod kill;
 mod list;
 mod pause;
@@ -42,6 +43,7 @@ use crate::parse::Invocation;
 pub use create::create;
 pub use delete::delete;
 pub use exec::exec;
+pub use features::features;
 pub use kill::kill;
 pub use list::list;
 pub use pause::{pause, resume};

@@ -101,4 +101,12 @@ pub const COMMANDS: &[Command] = &[
         flags: flags::SPEC,
         run: cmd::spec,
     },
+    Command {
+        name: "features",
+        usage: "",
+        positional: 0..=0,
+        about: "print what this version can do, as JSON for engines",
+        flags: flags::FEATURES,
+        run: cmd::features,
+    },
 ];

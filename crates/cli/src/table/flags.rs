@@ -151,3 +151,5 @@ pub const SPEC: &[Flag] = &[
     switch("rootless", None, "write one that an ordinary user can run"),
     HELP,
 ];
+
+pub const FEATURES: &[Flag] = &[HELP];

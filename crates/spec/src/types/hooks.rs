@@ -23,6 +23,12 @@ pub struct Hooks {
     pub poststop: Vec<Hook>,
 }
 
+impl Hooks {
+    /// The names of the lists in documents, in the order in which they are run.
+    pub const NAMES: [&str; 6] =
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+}
+
 /// A program run at a point of a container's life, with the state of the container on its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -36,4 +42,27 @@ pub struct Hook {
     pub env: Vec<String>,
     /// How many seconds it may take, at least 1.
     pub timeout: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_list_has_a_name() {
+        let hook = || serde_json::json!([{"path": "/bin/true"}]);
+        let all: serde_json::Map<_, _> =
+            Hooks::NAMES.into_iter().map(|name| (name.to_owned(), hook())).collect();
+        let Hooks {
+            prestart,
+            create_runtime,
+            create_container,
+            start_container,
+            poststart,
+            poststop,
+        } = serde_json::from_value(all.into()).unwrap();
+        let lists =
+            [prestart, create_runtime, create_container, start_container, poststart, poststop];
+        assert!(lists.iter().all(|list| list.len() == 1));
+    }
 }

@@ -161,6 +161,22 @@ pub struct MemoryPolicy {
     pub flags: Vec<String>,
 }
 
+impl MemoryPolicy {
+    /// The modes of set_mempolicy(2).
+    pub const MODES: [&str; 7] = [
+        "MPOL_DEFAULT",
+        "MPOL_BIND",
+        "MPOL_INTERLEAVE",
+        "MPOL_WEIGHTED_INTERLEAVE",
+        "MPOL_PREFERRED",
+        "MPOL_PREFERRED_MANY",
+        "MPOL_LOCAL",
+    ];
+    /// Its flags.
+    pub const FLAGS: [&str; 3] =
+        ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+}
+
 /// Which system the kernel appears to be; personality(2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

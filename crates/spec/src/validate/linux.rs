@@ -5,6 +5,7 @@ use super::schema::{I64, Kind, Object, field, free_list, free_object, list, obje
 use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
 use super::{devices, idmap, namespaces, resources, seccomp, sysctl};
 use crate::json::Map;
+use crate::types::MemoryPolicy;
 
 pub(super) const LINUX: Kind = Kind::Object(&Object {
     fields: &[
@@ -54,25 +55,12 @@ static INTEL_RDT: Object = Object {
 
 static MEMORY_POLICY: Object = Object {
     fields: &[
-        required("mode", Kind::OneOf(MEMORY_MODES), "name the mode, as \"MPOL_BIND\""),
+        required("mode", Kind::OneOf(&MemoryPolicy::MODES), "name the mode, as \"MPOL_BIND\""),
         field("nodes", Kind::Text(one_line)),
-        field("flags", Kind::List(&Kind::OneOf(MEMORY_FLAGS), free_list)),
+        field("flags", Kind::List(&Kind::OneOf(&MemoryPolicy::FLAGS), free_list)),
     ],
     rule: free_object,
 };
-
-/// The modes of set_mempolicy(2).
-const MEMORY_MODES: &[&str] = &[
-    "MPOL_DEFAULT",
-    "MPOL_BIND",
-    "MPOL_INTERLEAVE",
-    "MPOL_WEIGHTED_INTERLEAVE",
-    "MPOL_PREFERRED",
-    "MPOL_PREFERRED_MANY",
-    "MPOL_LOCAL",
-];
-const MEMORY_FLAGS: &[&str] =
-    &["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
 static PERSONALITY: Object = Object {
     fields: &[
