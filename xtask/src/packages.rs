@@ -12,16 +12,19 @@ pub const TESTS: &[&str] = &[
     "attr",
     "busybox-static",
     "crun",
+    "fish",
     "iproute2",
     "jq",
     "libcap2-bin",
     "libseccomp-dev",
+    "man-db",
     "podman",
     "procps",
     "runc",
     "strace",
     "uidmap",
     "umoci",
+    "zsh",
 ];
 
 /// What `cargo xtask guest` calls.

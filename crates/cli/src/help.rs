@@ -2,16 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::table::{COMMANDS, Command, Flag, GLOBALS};
+use coracle_spec::OCI_VERSION;
 
-/// The version of the OCI runtime specification that is implemented.
-const SPEC_VERSION: &str = "1.3.0";
+use crate::table::{COMMANDS, Command, Flag, GLOBALS};
 
 /// `coracle --version`, in the lines that engines parse.
 pub fn version() -> String {
     let commit = option_env!("CORACLE_COMMIT").map(|commit| format!("commit: {commit}\n"));
     let version = env!("CARGO_PKG_VERSION");
-    format!("coracle version {version}\n{}spec: {SPEC_VERSION}\n", commit.unwrap_or_default())
+    format!("coracle version {version}\n{}spec: {OCI_VERSION}\n", commit.unwrap_or_default())
 }
 
 /// `coracle --help`.

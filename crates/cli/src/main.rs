@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod cmd;
+mod complete;
 mod error;
 mod exit_code;
 mod help;
 mod log;
+mod man;
 mod parse;
 mod table;
 

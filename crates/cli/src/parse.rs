@@ -70,6 +70,7 @@ impl Invocation {
         let command = loop {
             match next(&mut parser, GLOBALS)? {
                 Some(Token::Flag(flag, value)) => globals.add(flag, value),
+                Some(Token::Positional(name)) if name == "help" => return Err(about(&mut parser)?),
                 Some(Token::Positional(name)) => break find_command(&name)?,
                 None => return Err(Refusal::Text(help::overview())),
             }
@@ -80,7 +81,6 @@ impl Invocation {
                 return Err(Refusal::Text(help::version()));
             }
         };
-        let Some(command) = command else { return Err(Refusal::Text(help::overview())) };
         let mut flags = Values::default();
         let mut positional = Vec::new();
         while let Some(token) = next(&mut parser, command.flags)? {
@@ -191,6 +191,14 @@ fn next(parser: &mut lexopt::Parser, flags: &'static [Flag]) -> Result<Option<To
     Ok(Some(Token::Flag(flag, value)))
 }
 
+/// `help COMMAND`, or `help` alone.
+fn about(parser: &mut lexopt::Parser) -> Result<Refusal> {
+    Ok(Refusal::Text(match parser.next()? {
+        Some(lexopt::Arg::Value(name)) => help::of(find_command(&name)?),
+        _ => help::overview(),
+    }))
+}
+
 /// What is for another program, as it is; a `--` before it is ours.
 fn rest(parser: &mut lexopt::Parser) -> Result<impl Iterator<Item = OsString>> {
     let mut args = parser.raw_args()?.peekable();
@@ -209,16 +217,14 @@ fn one_of(flag: &Flag, kind: Kind, value: OsString) -> Result<OsString> {
     Err(Failure::new(format!("unknown --{} {value:?}: give {others} or {last}", flag.long)))
 }
 
-fn find_command(name: &OsStr) -> Result<Option<&'static Command>, Refusal> {
-    if name == OsStr::new("help") {
-        return Ok(None);
-    }
+/// The command with this name.
+pub fn find_command(name: &OsStr) -> Result<&'static Command> {
     let found = COMMANDS.iter().find(|command| OsStr::new(command.name) == name);
-    found.map(Some).ok_or_else(|| {
+    found.ok_or_else(|| {
         let typed = name.to_string_lossy();
         let names = COMMANDS.iter().map(|command| command.name);
         let message = format!("unknown command {typed:?}{}", suggestion(&typed, names));
-        Failure::new(message).with_code(exit_code::UNKNOWN_COMMAND).into()
+        Failure::new(message).with_code(exit_code::UNKNOWN_COMMAND)
     })
 }
 

@@ -1,6 +1,8 @@
 //! Commands about existing containers, and those that tell of the program itself.
 
+mod completion;
 mod features;
+mod man;
 mod pause;
 mod ps;
 mod schema;
@@ -12,4 +14,6 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("commands::pause", pause::TESTS)
         .group("commands::ps", ps::TESTS)
         .group("commands::features", features::TESTS)
+        .group("commands::completion", completion::TESTS)
+        .group("commands::man", man::TESTS)
 }

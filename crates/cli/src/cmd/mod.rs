@@ -19,12 +19,14 @@ macro_rules! connected {
     }};
 }
 
+mod completion;
 mod create;
 mod delete;
 mod exec;
 mod features;
 mod kill;
 mod list;
+mod man;
 mod pause;
 mod ps;
 mod run;
@@ -40,12 +42,14 @@ use coracle::{ContainerId, Rootless, Store};
 use crate::error::{Failure, Result};
 use crate::parse::Invocation;
 
+pub use completion::completion;
 pub use create::create;
 pub use delete::delete;
 pub use exec::exec;
 pub use features::features;
 pub use kill::kill;
 pub use list::list;
+pub use man::man;
 pub use pause::{pause, resume};
 pub use ps::ps;
 pub use run::run;

@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "exec",
-        usage: "ID PROGRAM [ARG..]",
+        usage: "ID [PROGRAM [ARG...]]",
         positional: 1..=usize::MAX,
         about: "run another process in a container",
         flags: flags::EXEC,
@@ -108,5 +108,21 @@ pub const COMMANDS: &[Command] = &[
         about: "print what this version can do, as JSON for engines",
         flags: flags::FEATURES,
         run: cmd::features,
+    },
+    Command {
+        name: "completion",
+        usage: "bash|zsh|fish [WORD...]",
+        positional: 1..=usize::MAX,
+        about: "print the script with which a shell completes command lines, or what can follow words",
+        flags: flags::COMPLETION,
+        run: cmd::completion,
+    },
+    Command {
+        name: "man",
+        usage: "[COMMAND]",
+        positional: 0..=1,
+        about: "print a manual page, of a command or of all",
+        flags: flags::MAN,
+        run: cmd::man,
     },
 ];

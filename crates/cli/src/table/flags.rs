@@ -153,3 +153,8 @@ pub const SPEC: &[Flag] = &[
 ];
 
 pub const FEATURES: &[Flag] = &[HELP];
+
+pub const COMPLETION: &[Flag] = &[HELP];
+
+pub const MAN: &[Flag] =
+    &[valued("output", Some('o'), "DIR", "write the page, or all of them, into a directory"), HELP];

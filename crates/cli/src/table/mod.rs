@@ -53,4 +53,10 @@ impl Command {
     pub fn passes_on(&self) -> bool {
         *self.positional.end() == usize::MAX
     }
+
+    /// What its argument number `index` is.
+    pub fn argument(&self, index: usize) -> Kind {
+        let word = self.usage.split(' ').nth(index).unwrap_or_default();
+        Kind::of(word.trim_matches(['[', ']']))
+    }
 }
