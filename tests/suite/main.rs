@@ -17,6 +17,7 @@ mod process;
 mod real_roots;
 mod rootless;
 mod seccomp;
+mod service_manager;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let suite = formats::add_to(suite);
     let suite = real_roots::add_to(suite);
     let suite = crash::add_to(suite);
+    let suite = service_manager::add_to(suite);
     let suite = commands::add_to(suite);
     suite.main()
 }

@@ -26,9 +26,8 @@ pub struct Invocation {
     pub flags: Values,
     /// What is no flag.
     pub positional: Vec<OsString>,
-    /// The descriptors of `--preserve-fds`: copied before anything else is opened, which could get their
-    /// numbers.
-    pub preserved: Vec<OwnedFd>,
+    /// Descriptors for the container: copied before anything else is opened, which could get their numbers.
+    pub passed_on: PassedOn,
 }
 
 /// Flags and their values; of a flag given twice the last value counts, unless it is read as a list.
@@ -99,8 +98,8 @@ impl Invocation {
             let message = format!("usage: coracle {} [flags] {}", command.name, command.usage);
             return Err(Failure::new(message).into());
         }
-        let preserved = preserved(&flags)?;
-        Ok(Self { command, globals, flags, positional, preserved })
+        let passed_on = PassedOn::take(command, &flags)?;
+        Ok(Self { command, globals, flags, positional, passed_on })
     }
 
     /// The positional argument number `index`, as text.
@@ -145,17 +144,45 @@ fn utf8(text: &OsStr) -> Result<&str> {
     text.to_str().ok_or_else(|| Failure::new(format!("{text:?} is not UTF-8")))
 }
 
-fn preserved(flags: &Values) -> Result<Vec<OwnedFd>> {
-    let Some(count) = flags.text("preserve-fds")? else { return Ok(Vec::new()) };
-    let wrong = || Failure::new(format!("--preserve-fds {count:?}: give a number up to 1024"));
-    let count: i32 =
-        count.parse().ok().filter(|count| (0..=1024).contains(count)).ok_or_else(wrong)?;
-    // Of all, before the first copy takes the number of one that is missing.
-    if let Some(missing) = (3..3 + count).find(|number| !is_open(*number)) {
-        let message = format!("--preserve-fds {count}: there is no open descriptor {missing}");
-        return Err(Failure::new(message));
+/// Descriptors that are passed on to a container.
+#[derive(Debug, Default)]
+pub struct PassedOn {
+    /// Sockets that the service manager of the host already listens on.
+    pub sockets: Vec<OwnedFd>,
+    /// Those of `--preserve-fds`.
+    pub preserved: Vec<OwnedFd>,
+}
+
+impl PassedOn {
+    /// As in runc, the sockets come first, and `--preserve-fds` counts those after them.
+    fn take(command: &Command, flags: &Values) -> Result<Self> {
+        let takes_sockets = matches!(command.name, "run" | "create");
+        let sockets = if takes_sockets { listen_fds()? } else { 0 };
+        let preserved = match flags.text("preserve-fds")? {
+            None => 0,
+            Some(text) => count("--preserve-fds", text)?,
+        };
+        let end = 3 + sockets + preserved;
+        // Of all, before the first copy takes the number of one that is missing.
+        if let Some(missing) = (3..end).find(|number| !is_open(*number)) {
+            let flag = if missing < 3 + sockets { "LISTEN_FDS" } else { "--preserve-fds" };
+            return Err(Failure::new(format!("{flag}: there is no open descriptor {missing}")));
+        }
+        let copies = |range: std::ops::Range<i32>| range.map(duplicate).collect::<Result<_, _>>();
+        Ok(Self { sockets: copies(3..3 + sockets)?, preserved: copies(3 + sockets..end)? })
     }
-    Ok((3..3 + count).map(duplicate).collect::<Result<_, _>>()?)
+}
+
+/// How many sockets the service manager has opened for this very process; see sd_listen_fds(3).
+fn listen_fds() -> Result<i32> {
+    let variable = |name| std::env::var(name).ok();
+    let mine = variable("LISTEN_PID").is_some_and(|pid| pid == std::process::id().to_string());
+    variable("LISTEN_FDS").filter(|_| mine).map_or(Ok(0), |text| count("LISTEN_FDS", &text))
+}
+
+fn count(what: &str, text: &str) -> Result<i32> {
+    let wrong = || Failure::new(format!("{what} {text:?}: give a number up to 1024"));
+    text.parse().ok().filter(|count| (0..=1024).contains(count)).ok_or_else(wrong)
 }
 
 /// A piece of the command line.

@@ -1,5 +1,8 @@
 //! How a container is to be created.
 
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+
 use coracle_spec::{Bundle, ContainerId};
 
 use crate::create::Creation;
@@ -15,6 +18,15 @@ pub struct ContainerBuilder {
     pub(crate) no_pivot: bool,
     pub(crate) no_new_keyring: bool,
     pub(crate) rootless: Rootless,
+    pub(crate) notify: Option<OsString>,
+    pub(crate) activation: Option<Activation>,
+}
+
+/// Sockets on which the host already listens for the container.
+#[derive(Debug)]
+pub(crate) struct Activation {
+    pub(crate) sockets: Vec<OwnedFd>,
+    pub(crate) names: Option<String>,
 }
 
 /// Whether the caller counts as one without root's rights, who gets along with fewer limits.
@@ -39,6 +51,8 @@ impl ContainerBuilder {
             no_pivot: false,
             no_new_keyring: false,
             rootless: Rootless::default(),
+            notify: None,
+            activation: None,
         })
     }
 
@@ -62,6 +76,29 @@ impl ContainerBuilder {
     #[must_use]
     pub fn rootless(mut self, rootless: Rootless) -> Self {
         self.rootless = rootless;
+        self
+    }
+
+    /// Lets the container report when its service is ready (sd_notify(3)): with a directory at `/run/notify`
+    /// and `NOTIFY_SOCKET` in its environment. `manager` is the value that the host's service manager gave
+    /// this variable. Who starts the container passes the word on: with [`Running::take_notify_proxy`], or
+    /// with [`Container::notify_proxy`](crate::Container::notify_proxy) after [`create`](Self::create).
+    #[must_use]
+    pub fn notify(mut self, manager: impl Into<OsString>) -> Self {
+        self.notify = Some(manager.into());
+        self
+    }
+
+    /// Passes on sockets on which somebody already listens (sd_listen_fds(3)): the container finds them from
+    /// number 3 on, before any [preserved](Self::preserve) descriptors, and their count and names in its
+    /// environment.
+    #[must_use]
+    pub fn socket_activation(
+        mut self,
+        sockets: impl IntoIterator<Item = OwnedFd>,
+        names: Option<String>,
+    ) -> Self {
+        self.activation = Some(Activation { sockets: sockets.into_iter().collect(), names });
         self
     }
 

@@ -50,6 +50,14 @@ impl Container {
         Ok(self.inspect()?.0)
     }
 
+    /// The first process and its number, as long as it lives.
+    pub fn process(&self) -> Result<Option<(i32, PidFd)>> {
+        let Some(init) = self.record.as_ref().and_then(|record| record.init.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(init.process().open()?.map(|pidfd| (init.init_process_pid, pidfd)))
+    }
+
     /// The status and, as long as it lives, the first process.
     pub(crate) fn inspect(&self) -> Result<(Status, Option<PidFd>)> {
         match self.inspect_recorded()? {

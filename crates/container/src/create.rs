@@ -1,18 +1,21 @@
 //! Creating a container: the record first, then what it records.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
 use coracle_init::plan::{
-    CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan, StartGate,
+    BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan, StartGate,
 };
+use coracle_mount::Attributes;
 use coracle_ns::{NamespaceKind, NsFd};
-use coracle_process::ProcessRef;
+use coracle_process::{ProcessRef, env};
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
+use crate::builder::Activation;
 use crate::delete::run_poststop;
 use crate::hooks::{self, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
@@ -21,7 +24,8 @@ use crate::options::Sockets;
 use crate::state::{InitRecord, Record};
 use crate::store::{Entry, Lock};
 use crate::{
-    Container, ContainerBuilder, Created, Error, Process, Result, Rootless, Running, Status, Store,
+    Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Rootless, Running,
+    Status, Store, notify,
 };
 
 /// How long the kernel may take to let go of a cgroup that is undone.
@@ -86,7 +90,34 @@ impl Creation {
         let cgroup = undo.cgroup.insert(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
         undo.entry.write_cgroup(&cgroup.paths())?;
         let handover = Handover::default();
-        Ok(Self { builder, lowered, handover, sockets, permissions, warnings: said, undo })
+        let mut creation =
+            Self { builder, lowered, handover, sockets, permissions, warnings: said, undo };
+        creation.connect_with_service_manager()?;
+        Ok(creation)
+    }
+
+    /// What the service manager of the host is to know of the container, and the container of it.
+    fn connect_with_service_manager(&mut self) -> Result<()> {
+        let Lowered { mounts, process, .. } = &mut self.lowered;
+        if self.builder.notify.is_some() {
+            let source = BindSource::Host(self.undo.entry.make_notify()?);
+            mounts.steps.push(MountStep {
+                name: "NOTIFY_SOCKET".into(),
+                path: notify::DIRECTORY.into(),
+                kind: MountKind::Bind { source, recursive: false },
+                attributes: Attributes::default(),
+            });
+            process.env.push(notify::VARIABLE.into());
+        }
+        if let Some(Activation { mut sockets, names }) = self.builder.activation.take() {
+            process.env.push(format!("LISTEN_FDS={}", sockets.len()));
+            process.env.extend(names.map(|names| format!("LISTEN_FDNAMES={names}")));
+            process.listens = true;
+            sockets.append(&mut self.builder.options.preserved);
+            self.builder.options.preserved = sockets;
+        }
+        env::deduplicate(&mut process.env);
+        Ok(())
     }
 
     /// Leaves the container waiting for its start.
@@ -103,6 +134,9 @@ impl Creation {
 
     /// Starts the container's command at once.
     pub(crate) fn run(mut self) -> Result<Running> {
+        let manager = self.builder.notify.take();
+        let open = |manager: OsString| NotifyProxy::open(&self.undo.entry.notify(), &manager);
+        let notify = manager.map(open).transpose()?;
         let mut launch = self.launch()?;
         let terminal = self.build(&mut launch)?;
         launch.go()?;
@@ -111,7 +145,7 @@ impl Creation {
         hooks::run(&record.hooks.poststart, record, Status::Running)?;
         let init = launch.finish()?;
         let (container, warnings) = self.finish();
-        Ok(Running::new(container, Process::new(init, terminal, warnings)))
+        Ok(Running::new(container, Process::new(init, terminal, warnings), notify))
     }
 
     /// Limits the cgroup, gathers the descriptors and starts the init program.

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use coracle_process::{BlockedSignals, ExitStatus, Orphans, PidFd};
 
-use crate::{Container, Process, Result};
+use crate::{Container, NotifyProxy, Process, Result};
 
 /// A container that waits for its start.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Created {
     /// Executes the container's command.
     pub fn start(self) -> Result<Running> {
         self.container.start()?;
-        Ok(Running::new(self.container, self.process))
+        Ok(Running::new(self.container, self.process, None))
     }
 }
 
@@ -45,11 +45,18 @@ impl Created {
 pub struct Running {
     container: Container,
     process: Process,
+    notify: Option<NotifyProxy>,
 }
 
 impl Running {
-    pub(crate) fn new(container: Container, process: Process) -> Self {
-        Self { container, process }
+    pub(crate) fn new(container: Container, process: Process, notify: Option<NotifyProxy>) -> Self {
+        Self { container, process, notify }
+    }
+
+    /// What passes on the container's readiness, if the builder was told who
+    /// [wants to know](crate::ContainerBuilder::notify).
+    pub fn take_notify_proxy(&mut self) -> Option<NotifyProxy> {
+        self.notify.take()
     }
 
     /// The container.

@@ -23,6 +23,8 @@ const RESULT: &str = "exec.result";
 /// Where the container's cgroup is. Exists when it is the container's and nobody else's.
 const CGROUP: &str = "cgroup.json";
 
+/// Where the socket is that the container reports its readiness to.
+const NOTIFY: &str = "notify";
 /// The configuration that the container was created from, whatever becomes of the bundle's.
 const CONFIG: &str = "config.json";
 
@@ -254,6 +256,20 @@ impl Entry {
     pub(crate) fn write_config(&self, config: &[u8]) -> Result<()> {
         let path = self.config();
         write_atomically(&path, config, 0o600).map_err(|error| Error::file("write", &path, error))
+    }
+
+    /// Makes the directory for the socket of readiness, which everybody in the container may look into.
+    pub(crate) fn make_notify(&self) -> Result<PathBuf> {
+        let path = self.notify();
+        let failure = |error| Error::file("create", &path, error);
+        fs::create_dir(&path).map_err(failure)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failure)?;
+        Ok(path)
+    }
+
+    /// The directory for the socket of readiness.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.directory.join(NOTIFY)
     }
 
     /// Where the configuration is kept.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use coracle::{Bundle, ContainerBuilder};
 
+use super::{copies, service_manager};
 use crate::error::{Failure, Result};
 use crate::log::Log;
 use crate::parse::Invocation;
@@ -27,9 +28,16 @@ pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
     if let Some(config) = flags.last("config") {
         bundle = bundle.with_config(std::path::absolute(config)?);
     }
-    let builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
+    let mut builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
         .no_pivot(flags.is_set("no-pivot"))
         .no_new_keyring(flags.is_set("no-new-keyring"))
         .rootless(invocation.rootless()?);
+    if let Some(manager) = service_manager() {
+        builder = builder.notify(manager);
+    }
+    let sockets = copies(&invocation.passed_on.sockets)?;
+    if !sockets.is_empty() {
+        builder = builder.socket_activation(sockets, std::env::var("LISTEN_FDNAMES").ok());
+    }
     Ok(connected!(builder, invocation))
 }

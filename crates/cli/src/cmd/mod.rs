@@ -14,8 +14,7 @@ macro_rules! connected {
         if let Some(path) = path("pid-file") {
             builder = builder.pid_file(path);
         }
-        let copies = invocation.preserved.iter().map(|fd| fd.try_clone());
-        builder.preserve(copies.collect::<crate::error::Result<Vec<_>, _>>()?)
+        builder.preserve(super::copies(&invocation.passed_on.preserved)?)
     }};
 }
 
@@ -34,7 +33,9 @@ mod spec;
 mod start;
 mod state;
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use coracle::{ContainerId, Rootless, Store};
@@ -82,6 +83,15 @@ impl Invocation {
             _ => Ok(Rootless::Auto),
         }
     }
+}
+
+fn copies(descriptors: &[OwnedFd]) -> Result<Vec<OwnedFd>> {
+    Ok(descriptors.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>()?)
+}
+
+/// The socket of the service manager that wants to know when a container is ready; see sd_notify(3).
+fn service_manager() -> Option<OsString> {
+    std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty())
 }
 
 /// Prints to standard output. A reader that has gone is a failure with a message, not a crash.

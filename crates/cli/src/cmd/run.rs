@@ -1,8 +1,9 @@
 //! `coracle run`.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use coracle::{BlockedSignals, Error, Orphans, Running, Signal};
+use coracle::{BlockedSignals, Error, ExitStatus, Orphans, Running, Signal};
 
 use super::create::builder;
 use crate::error::{Failure, Result};
@@ -16,8 +17,11 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let builder = builder(invocation)?.detached(detach);
     let store = invocation.store()?;
     if detach {
-        let running = builder.run(&store)?;
+        let mut running = builder.run(&store)?;
         warn(&running, log);
+        if let Some(notify) = running.take_notify_proxy() {
+            notify.forward(running.pid(), running.pidfd())?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     // Before there is a container, so that no signal for it is lost.
@@ -25,7 +29,7 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let orphans = if flags.is_set("no-subreaper") { Orphans::Leave } else { Orphans::adopt()? };
     let mut running = builder.sized_as(std::io::stdin())?.run(&store)?;
     warn(&running, log);
-    let ended = running.attend(&signals, orphans);
+    let ended = attend(&mut running, &signals, orphans, log);
     let container = running.into_container();
     if ended.is_err() {
         // Nobody serves it any more.
@@ -41,6 +45,26 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::from(ended?.code()))
+}
+
+/// Stands in for the container until it ends, and passes on that it is ready to who wants to know.
+fn attend(
+    running: &mut Running,
+    signals: &BlockedSignals,
+    orphans: Orphans,
+    log: &Log,
+) -> Result<ExitStatus> {
+    let Some(notify) = running.take_notify_proxy() else {
+        return Ok(running.attend(signals, orphans)?);
+    };
+    let (pid, pidfd) = (running.pid(), running.pidfd().as_fd().try_clone_to_owned()?);
+    let forwarding = std::thread::spawn(move || notify.forward(pid, &pidfd));
+    // It goes on as long as the container, which has not ended if this fails.
+    let ended = running.attend(signals, orphans)?;
+    if let Ok(Err(error)) = forwarding.join() {
+        log.warning(&Failure::from(error).to_string());
+    }
+    Ok(ended)
 }
 
 fn warn(running: &Running, log: &Log) {

@@ -16,6 +16,7 @@ pub(super) fn lower(process: &Process, keyring: Option<String>) -> Result<Proces
     Ok(ProcessPlan {
         args: process.args.clone(),
         env,
+        listens: false,
         cwd: process.cwd.clone(),
         credentials: credentials(&process.user),
         rlimits: process.rlimits.iter().map(rlimit).collect::<Result<_>>()?,

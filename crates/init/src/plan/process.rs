@@ -14,6 +14,9 @@ pub struct ProcessPlan {
     pub args: Vec<String>,
     /// The environment. `HOME` is added from the container's `/etc/passwd` if it is missing.
     pub env: Vec<String>,
+    /// The first of its descriptors are sockets that it shall serve: it is told its own number for them, as
+    /// sd_listen_fds(3) expects.
+    pub listens: bool,
     /// The working directory, made if it is missing.
     pub cwd: PathBuf,
     /// Who it runs as.

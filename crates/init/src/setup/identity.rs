@@ -5,7 +5,7 @@ use std::path::Path;
 use coracle_process::env;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, read};
-use rustix::process::{chdir, getcwd};
+use rustix::process::{chdir, getcwd, getpid};
 
 use super::Setup;
 use crate::InitError;
@@ -19,6 +19,10 @@ impl Setup<'_> {
             env.retain(|entry| !entry.starts_with("HOME="));
             let home = home_of(self.plan.process.credentials.uid);
             env.push(format!("HOME={}", home.as_deref().unwrap_or("/")));
+        }
+        if self.plan.process.listens {
+            env.retain(|entry| !entry.starts_with("LISTEN_PID="));
+            env.push(format!("LISTEN_PID={}", getpid().as_raw_nonzero()));
         }
         env
     }
