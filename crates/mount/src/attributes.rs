@@ -4,10 +4,12 @@ use std::os::fd::AsFd;
 
 use bitflags::bitflags;
 use coracle_sys::mount_attr::{MountAttr, mount_setattr};
+use coracle_sys::{Errno, SyscallError};
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, legacy};
 
 bitflags! {
     /// Flags of one mount: the `MOUNT_ATTR_*` of mount_setattr(2).
@@ -34,7 +36,29 @@ bitflags! {
     }
 }
 
+/// Not known to rustix.
+const ST_NOSYMFOLLOW: StatVfsMountFlags = StatVfsMountFlags::from_bits_retain(0x2000);
+
 impl MountFlags {
+    /// The flags of the mount at `fd`. It counts as read-only, too, if its file system is.
+    pub(crate) fn of(fd: impl AsFd) -> Result<Self, SyscallError> {
+        let found =
+            fstatvfs(fd).map_err(|errno| SyscallError::new("fstatvfs", "mount", errno))?.f_flag;
+        let known = [
+            (StatVfsMountFlags::RDONLY, Self::RDONLY),
+            (StatVfsMountFlags::NOSUID, Self::NOSUID),
+            (StatVfsMountFlags::NODEV, Self::NODEV),
+            (StatVfsMountFlags::NOEXEC, Self::NOEXEC),
+            (StatVfsMountFlags::NOATIME, Self::NOATIME),
+            (StatVfsMountFlags::NODIRATIME, Self::NODIRATIME),
+            (ST_NOSYMFOLLOW, Self::NOSYMFOLLOW),
+        ];
+        let flags: Self =
+            known.into_iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, it)| it).collect();
+        let strict = !found.intersects(StatVfsMountFlags::NOATIME | StatVfsMountFlags::RELATIME);
+        Ok(if strict { flags | Self::STRICTATIME } else { flags })
+    }
+
     pub(crate) fn to_rustix(self) -> MountAttrFlags {
         // The bits are the kernel's on both sides, and fit.
         MountAttrFlags::from_bits_retain(u32::try_from(self.bits()).unwrap_or_default())
@@ -83,20 +107,27 @@ impl Propagation {
         Some(Self { kind: PropagationKind::ALL[index], recursive })
     }
 
-    fn to_raw(self) -> u64 {
-        let flag = match self.kind {
+    fn flag(self) -> MountPropagationFlags {
+        match self.kind {
             PropagationKind::Shared => MountPropagationFlags::SHARED,
             PropagationKind::Slave => MountPropagationFlags::DOWNSTREAM,
             PropagationKind::Private => MountPropagationFlags::PRIVATE,
             PropagationKind::Unbindable => MountPropagationFlags::UNBINDABLE,
-        };
-        flag.bits().into()
+        }
     }
 
     /// Gives the mount at `fd` this propagation.
     pub fn apply(self, fd: impl AsFd) -> Result<()> {
-        let attr = MountAttr { propagation: self.to_raw(), ..MountAttr::default() };
-        mount_setattr(fd, self.recursive, &attr).map_err(Error::Attributes)
+        let attr = MountAttr { propagation: self.flag().bits().into(), ..MountAttr::default() };
+        match mount_setattr(&fd, self.recursive, &attr) {
+            Err(error) if error.errno() == Errno::NOSYS => {
+                let mut flags = self.flag();
+                flags.set(MountPropagationFlags::REC, self.recursive);
+                legacy::set_propagation(fd.as_fd(), flags)
+            }
+            result => result,
+        }
+        .map_err(Error::Attributes)
     }
 }
 
@@ -117,14 +148,36 @@ pub struct Attributes {
 
 impl Attributes {
     /// Changes the flags of the mount at `fd`, not its propagation.
+    ///
+    /// Before Linux 5.12 the mount must be attached to the caller's mount namespace, and what is to be changed
+    /// below it must not be covered by other mounts.
     pub fn apply_flags(&self, fd: impl AsFd) -> Result<()> {
+        match self.set_flags(&fd) {
+            Err(error) if self.are_new_to(&error) => legacy::set_flags(fd.as_fd(), self),
+            result => result,
+        }
+        .map_err(Error::Attributes)
+    }
+
+    /// Is the kernel too old to do it with mount_setattr(2)?
+    pub(crate) fn are_new_to(&self, error: &SyscallError) -> bool {
+        let flags = self.set | self.clear | self.recursive_set | self.recursive_clear;
+        match error.errno() {
+            Errno::NOSYS => true,
+            Errno::INVAL => flags.contains(MountFlags::NOSYMFOLLOW),
+            _ => false,
+        }
+    }
+
+    /// The same by mount_setattr(2) only, which older kernels lack.
+    pub(crate) fn set_flags(&self, fd: impl AsFd) -> Result<(), SyscallError> {
         let passes =
             [(false, self.set, self.clear), (true, self.recursive_set, self.recursive_clear)];
         for (recursive, set, clear) in passes {
             if !(set | clear).is_empty() {
                 let attr =
                     MountAttr { set: set.bits(), clear: clear.bits(), ..MountAttr::default() };
-                mount_setattr(&fd, recursive, &attr).map_err(Error::Attributes)?;
+                mount_setattr(&fd, recursive, &attr)?;
             }
         }
         Ok(())

@@ -4,9 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use coracle_sys::SyscallError;
-use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat2,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
@@ -69,22 +67,11 @@ impl DetachedMount {
             .map_err(|errno| Error::Attributes(SyscallError::new("fstat", "mount", errno)))
     }
 
-    /// The flags of the mount itself, as far as statvfs(3) knows them.
+    /// Those of the mount's flags that take rights away.
     pub fn flags(&self) -> Result<MountFlags> {
-        let found = fstatvfs(&self.0)
-            .map_err(|errno| Error::Attributes(SyscallError::new("fstatvfs", "mount", errno)))?
-            .f_flag;
-        let known = [
-            (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
-            (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
-            (StatVfsMountFlags::NODEV, MountFlags::NODEV),
-            (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
-        ];
-        Ok(known
-            .into_iter()
-            .filter(|(flag, _)| found.contains(*flag))
-            .map(|(_, flag)| flag)
-            .collect())
+        let known =
+            MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        MountFlags::of(&self.0).map(|flags| flags & known).map_err(Error::Attributes)
     }
 
     /// Puts the mount on `target`, on top of what is mounted there, and returns its root.
@@ -96,6 +83,19 @@ impl DetachedMount {
             source: SyscallError::new("move_mount", target.path().display().to_string(), errno),
         })?;
         Ok(self.0)
+    }
+
+    /// The same with the mount's flags changed, which is not yet the case for a moment before Linux 5.12.
+    pub(crate) fn attach_with(self, target: &Target, attributes: &Attributes) -> Result<OwnedFd> {
+        match attributes.set_flags(&self) {
+            Ok(()) => self.attach(target),
+            Err(error) if attributes.are_new_to(&error) => {
+                let mounted = self.attach(target)?;
+                attributes.apply_flags(&mounted)?;
+                Ok(mounted)
+            }
+            Err(error) => Err(Error::Attributes(error)),
+        }
     }
 
     /// Puts the mount on the directory `place`.

@@ -5,7 +5,7 @@
 //! resolves symbolic links as the container will see them and never leaves the root, whatever a hostile
 //! image or a concurrent renaming does.
 //!
-//! Needs Linux 5.12 and `CAP_SYS_ADMIN` in the owner of the caller's mount namespace.
+//! Needs Linux 5.10 and `CAP_SYS_ADMIN` in the owner of the caller's mount namespace.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,9 @@ mod devices;
 mod error;
 mod fscontext;
 mod inroot;
+mod legacy;
 mod mask;
+mod mountinfo;
 mod options;
 mod pivot;
 mod rootfs;

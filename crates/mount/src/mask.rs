@@ -39,8 +39,7 @@ impl Rootfs {
         let tree = DetachedMount::copy_of(&target, true)
             .map_err(|source| Error::Source { path: path.into(), source })?;
         let attributes = Attributes { recursive_set: MountFlags::RDONLY, ..Attributes::default() };
-        attributes.apply_flags(&tree)?;
-        tree.attach(&target).map(drop)
+        tree.attach_with(&target, &attributes).map(drop)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making the root file system the root.
 
+use std::path::{Path, PathBuf};
+
 use coracle_sys::SyscallError;
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
@@ -8,7 +10,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
-use crate::{Error, Result, Rootfs};
+use crate::{Error, Result, Rootfs, mountinfo};
 
 impl Rootfs {
     /// Exchanges the root of the mount namespace for this one and lets go of the old; see pivot_root(2).
@@ -48,29 +50,14 @@ fn step(call: &'static str, result: rustix::io::Result<()>) -> Result<()> {
 }
 
 /// Where the caller's namespace has procfs and sysfs mounted from their roots, the last mounted first.
-fn host_kernel_mounts() -> Result<Vec<String>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
-        Error::Pivot(SyscallError::from_io("read", "/proc/self/mountinfo", &error))
-    })?;
-    let mounts = text.lines().filter_map(|line| {
-        let (mount, filesystem) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (root, path) = (fields.next()?, fields.next()?);
-        let fstype = filesystem.split(' ').next()?;
-        (root == "/" && matches!(fstype, "proc" | "sysfs")).then(|| unescape(path))
-    });
-    let mut mounts: Vec<_> = mounts.collect();
-    mounts.reverse();
-    Ok(mounts)
+fn host_kernel_mounts() -> Result<Vec<PathBuf>> {
+    let mut mounts = mountinfo::read().map_err(Error::Pivot)?;
+    let kernels = |fstype: &str| matches!(fstype, "proc" | "sysfs");
+    mounts.retain(|mount| mount.root == Path::new("/") && kernels(&mount.fstype));
+    Ok(mounts.into_iter().rev().map(|mount| mount.path).collect())
 }
 
-/// mountinfo writes white space and backslashes as three octal digits.
-fn unescape(path: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.into_iter().fold(path.to_owned(), |path, (code, text)| path.replace(code, text))
-}
-
-fn hide(path: &str) -> Result<()> {
+fn hide(path: &Path) -> Result<()> {
     match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
         // It is not visible from here, as what lies below our own root file system.
         Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use coracle_sys::SyscallError;
+use coracle_sys::{Errno, SyscallError};
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstatfs, open, openat2, statx,
 };
@@ -88,10 +88,9 @@ impl Rootfs {
             _ => self.target(path, Leaf::Directory)?,
         };
         if filesystem.fstype == "tmpfs" && !target.is_new() {
-            let filesystem = with_mode_of(&target, filesystem)?;
-            return DetachedMount::new(&filesystem, attributes)?.attach(&target);
+            return attach_new(&target, &with_mode_of(&target, filesystem)?, attributes);
         }
-        DetachedMount::new(filesystem, attributes)?.attach(&target)
+        attach_new(&target, filesystem, attributes)
     }
 
     /// Puts a copy of existing mounts on `path`.
@@ -103,17 +102,14 @@ impl Rootfs {
     ) -> Result<OwnedFd> {
         let leaf = if tree.is_directory()? { Leaf::Directory } else { Leaf::File };
         let target = self.target(path, leaf)?;
-        attributes.apply_flags(&tree)?;
-        let mounted = tree.attach(&target)?;
+        let mounted = tree.attach_with(&target, attributes)?;
         attributes.apply_propagation(&mounted)?;
         Ok(mounted)
     }
 
     /// A copy of what is at `path` inside the root file system, mounts made before included.
     pub fn copy_of(&self, path: &Path, recursive: bool) -> Result<DetachedMount> {
-        let missing = || {
-            Error::target(path, "openat2", path.display().to_string(), coracle_sys::Errno::NOENT)
-        };
+        let missing = || Error::target(path, "openat2", path.display().to_string(), Errno::NOENT);
         let source = inroot::resolve(&self.fd, path)?.ok_or_else(missing)?;
         DetachedMount::copy_of(source, recursive)
             .map_err(|source| Error::Source { path: path.into(), source })
@@ -136,9 +132,7 @@ impl Rootfs {
     }
 
     fn existing(&self, path: &Path) -> Result<Target> {
-        let missing = || {
-            Error::target(path, "openat2", path.display().to_string(), coracle_sys::Errno::NOENT)
-        };
+        let missing = || Error::target(path, "openat2", path.display().to_string(), Errno::NOENT);
         inroot::resolve(&self.fd, path)?.ok_or_else(missing)
     }
 
@@ -174,9 +168,7 @@ impl Rootfs {
                 let made = inroot::resolve_without_links(&self.fd, path)?.ok_or_else(forbidden)?;
                 self.target_at(path, made)
             }
-            Err(Error::Target { source, .. }) if source.errno() == coracle_sys::Errno::LOOP => {
-                Err(forbidden())
-            }
+            Err(Error::Target { source, .. }) if source.errno() == Errno::LOOP => Err(forbidden()),
             Err(error) => Err(error),
         }
     }
@@ -198,8 +190,31 @@ impl AsFd for Rootfs {
     }
 }
 
+/// Puts a new file system on `target`.
+fn attach_new(
+    target: &Target,
+    filesystem: &Filesystem,
+    attributes: &Attributes,
+) -> Result<OwnedFd> {
+    let set = attributes.set | attributes.recursive_set;
+    match DetachedMount::new(filesystem, attributes) {
+        // mount(2) knows the flag since Linux 5.10, fsmount(2) since 5.14.
+        Err(Error::Filesystem { source, .. })
+            if (source.call(), source.errno()) == ("fsmount", Errno::INVAL)
+                && set.contains(MountFlags::NOSYMFOLLOW) =>
+        {
+            let late = Attributes { set: MountFlags::NOSYMFOLLOW, ..Attributes::default() };
+            let set = set - late.set;
+            let recursive_set = MountFlags::empty();
+            let early = Attributes { set, recursive_set, ..attributes.clone() };
+            DetachedMount::new(filesystem, &early)?.attach_with(target, &late)
+        }
+        made => made?.attach(target),
+    }
+}
+
 /// The mount and the inode of an open file.
-fn identity(fd: impl AsFd) -> rustix::io::Result<(u64, u64)> {
+pub(crate) fn identity(fd: impl AsFd) -> rustix::io::Result<(u64, u64)> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = statx(fd, "", flags, StatxFlags::INO | StatxFlags::MNT_ID)?;
     Ok((stat.stx_mnt_id, stat.stx_ino))

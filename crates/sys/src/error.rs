@@ -60,11 +60,34 @@ impl SyscallError {
 
 impl fmt::Display for SyscallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({}): {}", self.call, self.args, Named(self.errno))
+        write!(f, "{}({}): {}", self.call, self.args, Named(self.errno))?;
+        match SINCE.iter().find(|(call, _)| *call == self.call) {
+            Some((_, version)) if self.errno == Errno::NOSYS => {
+                write!(f, "; it needs Linux {version}, and no seccomp filter that hides it")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 impl std::error::Error for SyscallError {}
+
+/// The calls that old kernels lack, and filters that are older than the call: the first version of Linux with
+/// what we need of it.
+const SINCE: [(&str, &str); 12] = [
+    ("clone3", "5.5"),
+    ("close_range", "5.9"),
+    ("fsconfig", "5.2"),
+    ("fsmount", "5.2"),
+    ("fsopen", "5.2"),
+    ("mount_setattr", "5.12"),
+    ("move_mount", "5.2"),
+    ("open_tree", "5.2"),
+    ("open_tree_attr", "6.15"),
+    ("openat2", "5.6"),
+    ("pidfd_open", "5.3"),
+    ("pidfd_send_signal", "5.1"),
+];
 
 /// An errno as `EINVAL (invalid argument)`.
 struct Named(Errno);
@@ -106,5 +129,13 @@ mod tests {
             error.to_string(),
             "mount_setattr(5</rootfs/proc>, RDONLY): EINVAL (invalid argument)"
         );
+    }
+
+    #[test]
+    fn says_which_kernel_has_the_call() {
+        let error = SyscallError::new("openat2", "/etc", Errno::NOSYS).to_string();
+        assert!(error.contains("ENOSYS") && error.contains("needs Linux 5.6"), "{error}");
+        let error = SyscallError::new("read", "3", Errno::NOSYS).to_string();
+        assert!(error.ends_with("(function not implemented)"), "{error}");
     }
 }
