@@ -13,6 +13,7 @@ mod formats;
 mod lifecycle;
 mod mounts;
 mod namespaces;
+mod old_kernels;
 mod process;
 mod real_roots;
 mod rootless;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let suite = bad_input::add_to(suite);
     let suite = formats::add_to(suite);
     let suite = real_roots::add_to(suite);
+    let suite = old_kernels::add_to(suite);
     let suite = crash::add_to(suite);
     let suite = service_manager::add_to(suite);
     let suite = commands::add_to(suite);

@@ -19,7 +19,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{Result, audit, check, scaled};
+use crate::{Result, audit, check, masked, scaled};
 
 /// Seconds until a program that has not ended counts as hung.
 const DEADLINE: u64 = 20;
@@ -34,6 +34,7 @@ pub struct Cmd {
     directory: Option<PathBuf>,
     streams: [Option<Stdio>; 3],
     deadline: Duration,
+    without: Option<String>,
 }
 
 impl Cmd {
@@ -45,6 +46,7 @@ impl Cmd {
             directory: None,
             streams: [Some(Stdio::null()), None, None],
             deadline: scaled(DEADLINE),
+            without: masked::call_of_all(),
         }
     }
 
@@ -143,6 +145,13 @@ impl Cmd {
         self
     }
 
+    /// Runs it, and all that it starts, as on a kernel that lacks this system call. Needs root.
+    #[must_use]
+    pub fn without_call(mut self, call: &str) -> Self {
+        self.without = Some(call.to_owned());
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Result<Output> {
         self.spawn()?.wait()
@@ -158,8 +167,14 @@ impl Cmd {
         let shown =
             self.words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let Some((program, args)) = self.words.split_first() else { bail!("no program") };
-        let mut command = Command::new(program);
-        command.args(args);
+        let mut command = match &self.without {
+            Some(call) => masked::command(call, &self.words),
+            None => {
+                let mut command = Command::new(program);
+                command.args(args);
+                command
+            }
+        };
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),

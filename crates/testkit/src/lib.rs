@@ -9,7 +9,8 @@
 //! - `CORACLE_BIN`: the command to be tested; else the newest that is built in `target`;
 //! - `CORACLE_TEST_RUNTIME`: another runtime to be tested instead, as `/usr/bin/runc`;
 //! - `CORACLE_TEST_SLOW`: a factor for every deadline, on slow machines;
-//! - `CORACLE_TEST_MAX_SKIPPED`: more skipped tests than that are a failure.
+//! - `CORACLE_TEST_MAX_SKIPPED`: more skipped tests than that are a failure;
+//! - `CORACLE_TEST_WITHOUT`: a system call that fails with `ENOSYS` for all that the tests run.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod command;
 mod container;
 mod context;
 mod host;
+mod masked;
 mod mountinfo;
 mod relay;
 mod rootfs;

@@ -20,8 +20,8 @@ use rustix::process::{
     set_parent_process_death_signal, wait,
 };
 
-use crate::Result;
 use crate::relay::relay;
+use crate::{Result, masked};
 
 const REAPER: &str = "coracle-tests-reaper";
 const SUITE: &str = "coracle-tests-suite";
@@ -31,6 +31,8 @@ pub(crate) enum Role {
     Outside,
     Reaper(String),
     Suite(String),
+    /// About to become a program that has to do without a system call.
+    Masked(String),
 }
 
 impl Role {
@@ -40,6 +42,7 @@ impl Role {
         match name.split_once('@') {
             Some((REAPER, tag)) => Self::Reaper(tag.to_owned()),
             Some((SUITE, tag)) => Self::Suite(tag.to_owned()),
+            Some((masked::NAME, call)) => Self::Masked(call.to_owned()),
             _ => Self::Outside,
         }
     }

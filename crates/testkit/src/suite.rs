@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::Result;
 use crate::audit::Snapshot;
 use crate::context::{Context, Shared};
+use crate::masked;
 use crate::stage::{self, Role};
 
 /// What becomes of a test that does not fail.
@@ -67,6 +68,7 @@ impl Suite {
             Role::Outside => stage::outside(),
             Role::Reaper(tag) => stage::reaper(&tag),
             Role::Suite(tag) => self.run(&tag),
+            Role::Masked(call) => masked::run(&call),
         };
         ended.unwrap_or_else(|error| {
             eprintln!("cannot run the tests: {error:#}");
