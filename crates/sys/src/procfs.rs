@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
 use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::{Result, SyscallError};
 
@@ -32,6 +33,23 @@ impl ProcRoot {
             return Err(failure("verify procfs", Errno::NODEV));
         }
         Ok(Self(fd))
+    }
+
+    /// A new procfs of the caller's pid namespace, mounted nowhere. Linux 5.2; `CAP_SYS_ADMIN`.
+    ///
+    /// In a user namespace other than the first the kernel refuses with `EPERM` if the visible one has
+    /// anything mounted over it.
+    pub fn mount() -> Result<Self> {
+        let failure = |call, errno| SyscallError::new(call, "proc", errno);
+        let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)
+            .map_err(|errno| failure("fsopen", errno))?;
+        fsconfig_create(&context).map_err(|errno| failure("fsconfig", errno))?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+            .map(Self)
+            .map_err(|errno| failure("fsmount", errno))
     }
 
     /// Opens `path`, as `self/oom_score_adj`, in this very mount: no magic link, nothing mounted over it.

@@ -1,40 +1,38 @@
 //! Before the birth of another process of an existing container.
 
-use coracle_ns::{KindSet, NamespaceKind, join_process};
-use rustix::io::Errno;
-use rustix::thread::UnshareFlags;
+use coracle_ns::{NamespaceKind, join_process};
+use coracle_sys::procfs::ProcRoot;
 
 use super::Launcher;
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::ExistingPlan;
-use crate::setup::{Entrance, Surroundings};
+use crate::setup::{Entrance, Surroundings, setgroups_allowed};
 
 impl Launcher {
-    /// Enters the pid namespace, which only children are in afterwards. All else the child enters itself: so
-    /// it is born in the container's cgroup, which the container's cgroup namespace may hide, and with the
-    /// rights that this process has on the host.
-    pub(super) fn prepare_existing(
+    /// Enters the namespaces, so that the process which the container will see is in all of them from its
+    /// birth: who can trace it there must not get at the host through it.
+    ///
+    /// The cgroup namespace is left to the child. It may hide the cgroup that the child is to be born in.
+    pub(super) fn enter_existing(
         &mut self,
         plan: ExistingPlan,
-    ) -> Result<(Surroundings, UnshareFlags), InitError> {
+        proc: &ProcRoot,
+    ) -> Result<Surroundings, InitError> {
+        let same_user = !plan.kinds.contains(NamespaceKind::User);
+        let groups = same_user.then(|| setgroups_allowed(proc)).transpose()?;
         let init = self.descriptors.take(plan.init)?;
-        let mut kinds = plan.kinds;
         Self::hide_from_tracers()?;
-        if kinds.contains(NamespaceKind::Pid) {
-            let mut first: KindSet = [NamespaceKind::Pid].into_iter().collect();
-            let mut entered = join_process(&init, first);
-            // Who is not root may do that as root of the container's user namespace only.
-            if entered.as_ref().is_err_and(|error| error.errno() == Some(Errno::PERM))
-                && kinds.contains(NamespaceKind::User)
-            {
-                first.insert(NamespaceKind::User);
-                entered = join_process(&init, first);
-            }
-            entered.step("entering the container")?;
-            first.iter().for_each(|kind| kinds.remove(kind));
-        }
-        let entrance = Entrance { init, kinds };
-        Ok((Surroundings::Existing(entrance), UnshareFlags::empty()))
+        let mut kinds = plan.kinds;
+        kinds.remove(NamespaceKind::Cgroup);
+        join_process(&init, kinds).step("entering the container")?;
+        let cgroup = plan.kinds.contains(NamespaceKind::Cgroup).then_some(init);
+        Ok(Surroundings::Existing(Entrance { cgroup, groups }))
+    }
+
+    /// The host's procfs leads to all files of the host, so it stays outside, but where it is needed and safe:
+    /// the root of another user namespace cannot trace a program that was started in the host's.
+    pub(super) fn keep_proc(&self, proc: ProcRoot) -> Option<ProcRoot> {
+        Some(proc).filter(|_| self.plan.place.has_user_namespace())
     }
 }

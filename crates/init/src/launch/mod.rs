@@ -15,6 +15,7 @@ use coracle_sys::{exec, fd, sched};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
+use rustix::thread::UnshareFlags;
 
 use crate::InitError;
 use crate::error::Step;
@@ -57,7 +58,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Tells the host what failed. If the host has gone there is nobody to tell.
-pub(crate) fn report(channel: &Channel, error: InitError) {
+fn report(channel: &Channel, error: InitError) {
     wire::send(channel, &ToHost::Failed(error), None).unwrap_or_default();
 }
 
@@ -90,13 +91,19 @@ impl Launcher {
         let proc = ProcRoot::open().step("opening /proc")?;
         self.raise_limits(&proc)?;
         let (cgroup, members) = self.placement()?;
-        let (surroundings, namespaces) = match self.plan.place.clone() {
-            Place::New(plan) => self.prepare_new(&plan, &proc)?,
-            Place::Existing(plan) => self.prepare_existing(plan)?,
-        };
         let (wait, release) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
         let cgroups = [cgroup, self.second_choice()?];
+        let (proc, surroundings, namespaces) = match self.plan.place.clone() {
+            Place::New(plan) => {
+                let (surroundings, namespaces) = self.prepare_new(&plan, &proc)?;
+                (Some(proc), surroundings, namespaces)
+            }
+            Place::Existing(plan) => {
+                let surroundings = self.enter_existing(plan, &proc)?;
+                (self.keep_proc(proc), surroundings, UnshareFlags::empty())
+            }
+        };
         let mut choices = cgroups.iter().flatten().map(AsFd::as_fd);
         let mut args = CloneArgs {
             namespaces: namespaces.bits().into(),
@@ -170,7 +177,7 @@ impl Launcher {
         }
         let child = ToHost::Child { pid: pid.as_raw_nonzero().get() };
         wire::send(&self.channel, &child, Some(pidfd.as_fd())).step("reporting the process")?;
-        if let Place::New(plan) = &self.plan.place
+        if let (Place::New(plan), Some(proc)) = (&self.plan.place, proc)
             && plan.namespaces.create.contains(NamespaceKind::User)
         {
             let namespaces = &plan.namespaces;
@@ -189,9 +196,10 @@ impl Launcher {
         let Self { plan, descriptors, channel } = self;
         let Common { proc, surroundings, wait, release, members } = common;
         drop((release, members));
-        let mut setup = Setup { plan: &plan, descriptors, channel, proc: Some(proc) };
+        let mut setup =
+            Setup { plan: &plan, descriptors, channel: Some(channel), proc, groups: None };
         if let Err(error) = setup.run(surroundings, wait) {
-            report(&setup.channel, error);
+            setup.tell(&ToHost::Failed(error), None).unwrap_or_default();
         }
         exec::exit_now(1)
     }
@@ -199,7 +207,7 @@ impl Launcher {
 
 /// What the launcher has made before the fork, for both sides.
 struct Common {
-    proc: ProcRoot,
+    proc: Option<ProcRoot>,
     surroundings: Surroundings,
     /// The child waits here until its ids are mapped and it is known to the host.
     wait: OwnedFd,

@@ -44,19 +44,22 @@ impl Setup<'_> {
             StartGate::Message => None,
             StartGate::Fifo { start, result } => Some((moved(start)?, moved(result)?)),
         };
-        self.channel = Channel::from(fcntl_dupfd_cloexec(&self.channel, above).step(step)?);
+        if let Some(channel) = &self.channel {
+            self.channel = Some(Channel::from(fcntl_dupfd_cloexec(channel, above).step(step)?));
+        }
         self.descriptors.clear();
         let kept = Kept { preserved, gate };
-        fd::close_all_but(&mut kept.numbers(&self.channel)).step(step)?;
+        fd::close_all_but(&mut kept.numbers(self.channel.as_ref())).step(step)?;
         Ok(kept)
     }
 }
 
 impl Kept {
-    fn numbers(&self, channel: &Channel) -> Vec<RawFd> {
+    fn numbers(&self, channel: Option<&Channel>) -> Vec<RawFd> {
         let gate = self.gate.iter().flat_map(|(start, result)| [start, result]);
         let kept = self.preserved.iter().chain(gate).map(AsRawFd::as_raw_fd);
-        kept.chain([0, 1, 2, channel.as_fd().as_raw_fd()]).collect()
+        let channel = channel.map(|channel| channel.as_fd().as_raw_fd());
+        kept.chain([0, 1, 2]).chain(channel).collect()
     }
 
     /// Puts the descriptors to be preserved where the command looks for them.

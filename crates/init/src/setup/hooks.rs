@@ -10,7 +10,7 @@ use super::Setup;
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::{HookPlan, HooksPlan, Place};
-use crate::wire::{self, ToHost, ToInit};
+use crate::wire::ToHost;
 
 impl Setup<'_> {
     /// Runs those that find the host's files where they are, and the container's mounted at its root's path:
@@ -21,9 +21,8 @@ impl Setup<'_> {
         root: &Rootfs,
     ) -> Result<(), InitError> {
         if hooks.host {
-            wire::send(&self.channel, &ToHost::Hooks, None).step("waiting for hooks")?;
-            let told = wire::receive::<ToInit>(&self.channel).step("waiting for hooks")?;
-            if !matches!(told, Some((ToInit::Go, _))) {
+            self.tell(&ToHost::Hooks, None).step("waiting for hooks")?;
+            if !self.is_told_to_go().step("waiting for hooks")? {
                 return Err(InitError::message("waiting for hooks", "the host has gone"));
             }
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use coracle_process::env;
+use coracle_sys::procfs::ProcRoot;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, read};
 use rustix::process::{chdir, getcwd, getpid};
@@ -29,11 +30,7 @@ impl Setup<'_> {
 
     /// A user without privilege who maps only itself cannot change its groups, nor can what it starts.
     pub(super) fn may_set_groups(&self) -> Result<bool, InitError> {
-        let step = "reading /proc/self/setgroups";
-        let file = self.proc()?.open_file("self/setgroups", OFlags::RDONLY).step(step)?;
-        let mut answer = [0; 4];
-        let length = read(&file, &mut answer).step(step)?;
-        Ok(&answer[..length] != b"deny")
+        self.groups.map_or_else(|| setgroups_allowed(self.proc()?), Ok)
     }
 
     /// Becomes the plan's user.
@@ -77,6 +74,15 @@ impl Setup<'_> {
     fn cwd_step(&self) -> String {
         format!("changing to {} (/process/cwd)", self.plan.process.cwd.display())
     }
+}
+
+/// What the caller's user namespace says.
+pub(crate) fn setgroups_allowed(proc: &ProcRoot) -> Result<bool, InitError> {
+    let step = "reading /proc/self/setgroups";
+    let file = proc.open_file("self/setgroups", OFlags::RDONLY).step(step)?;
+    let mut answer = [0; 4];
+    let length = read(&file, &mut answer).step(step)?;
+    Ok(&answer[..length] != b"deny")
 }
 
 /// The home directory of `uid` by the container's own user database, which may be anything.

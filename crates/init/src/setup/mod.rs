@@ -13,7 +13,7 @@ mod rootfs;
 mod session;
 mod start;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use coracle_mount::{DetachedMount, MountFlags};
@@ -23,9 +23,10 @@ use coracle_sys::procfs::ProcRoot;
 
 use crate::InitError;
 use crate::plan::{Place, Plan};
-use crate::wire::Descriptors;
+use crate::wire::{self, Descriptors, ToHost, ToInit, WireError};
 
 pub(crate) use existing::Entrance;
+pub(crate) use identity::setgroups_allowed;
 
 /// What the launcher has made ready for the container around the process.
 pub(crate) enum Surroundings {
@@ -99,9 +100,12 @@ impl Source {
 pub(crate) struct Setup<'plan> {
     pub(crate) plan: &'plan Plan,
     pub(crate) descriptors: Descriptors,
-    pub(crate) channel: Channel,
+    /// To the host, until it has nothing more to say.
+    pub(crate) channel: Option<Channel>,
     /// The host's procfs, until there is nothing more to do with it.
     pub(crate) proc: Option<ProcRoot>,
+    /// May the process change its groups? If it is not known yet, its procfs says.
+    pub(crate) groups: Option<bool>,
 }
 
 impl Setup<'_> {
@@ -133,6 +137,22 @@ impl Setup<'_> {
         self.connect_streams(terminal)?;
         let confined = self.confine()?;
         confined.start(self)
+    }
+
+    /// Tells the host something.
+    pub(crate) fn tell(
+        &self,
+        message: &ToHost,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<(), WireError> {
+        let gone = WireError::Protocol("the host has gone");
+        wire::send(self.channel.as_ref().ok_or(gone)?, message, descriptor)
+    }
+
+    /// Waits for the host to say that the process may go on. Nothing stands for a host that has gone.
+    fn is_told_to_go(&self) -> Result<bool, WireError> {
+        let Some(channel) = &self.channel else { return Ok(false) };
+        Ok(matches!(wire::receive::<ToInit>(channel)?, Some((ToInit::Go, _))))
     }
 
     /// The host's procfs.

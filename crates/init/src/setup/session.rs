@@ -11,7 +11,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use super::Setup;
 use crate::InitError;
 use crate::error::Step;
-use crate::wire::{self, ToHost};
+use crate::wire::ToHost;
 
 /// Keyring permissions as keyctl_setperm(3) counts them: who possesses it may search it, its user too.
 const KEYRING_SEARCH: u32 = 0x0808_0000;
@@ -61,8 +61,7 @@ impl Setup<'_> {
             ioctl_tiocsctty(&user).step("making the terminal the controlling one")?;
             let message = ToHost::Terminal { name };
             let controller = std::os::fd::AsFd::as_fd(&controller);
-            return wire::send(&self.channel, &message, Some(controller))
-                .step("handing over the terminal");
+            return self.tell(&message, Some(controller)).step("handing over the terminal");
         }
         let [input, output, error] = self.plan.process.stdio;
         let streams = [input, output, error].map(|slot| self.descriptors.take(slot)).into_iter();

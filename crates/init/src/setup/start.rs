@@ -12,7 +12,7 @@ use super::confine::Filter;
 use super::descriptors::Kept;
 use crate::InitError;
 use crate::error::Step;
-use crate::wire::{self, ToHost, ToInit};
+use crate::wire::ToHost;
 
 /// A process with nothing more to give up, but for the filter.
 pub(super) struct Confined {
@@ -27,14 +27,15 @@ impl Confined {
     }
 
     /// Reports that all is ready, waits for the start and executes the command; returns only a failure.
-    pub(super) fn start(self, setup: &Setup<'_>) -> Result<(), InitError> {
-        wire::send(&setup.channel, &ToHost::Ready, None).step("reporting readiness")?;
+    pub(super) fn start(self, setup: &mut Setup<'_>) -> Result<(), InitError> {
+        setup.tell(&ToHost::Ready, None).step("reporting readiness")?;
         // A host that has gone before this process was recorded leaves nobody who would start it.
-        let told = wire::receive::<ToInit>(&setup.channel).step("waiting for the start")?;
-        if !matches!(told, Some((ToInit::Go, _))) {
+        if !setup.is_told_to_go().step("waiting for the start")? {
             return Ok(());
         }
         if let Some((start, _)) = &self.kept.gate {
+            // Whoever comes to start it knows nothing of the socket.
+            setup.channel = None;
             wait_at(start)?;
         }
         let failed = match setup.run_start_hooks().and_then(|()| self.execute()) {
