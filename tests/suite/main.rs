@@ -9,6 +9,7 @@ mod bad_input;
 mod cgroups;
 mod commands;
 mod crash;
+mod exec;
 mod formats;
 mod lifecycle;
 mod mounts;
@@ -39,5 +40,6 @@ fn main() -> ExitCode {
     let suite = crash::add_to(suite);
     let suite = service_manager::add_to(suite);
     let suite = commands::add_to(suite);
+    let suite = exec::add_to(suite);
     suite.main()
 }

@@ -39,6 +39,21 @@ impl Container {
         Cmd::of(&self.runtime).arg(command).args(flags).arg(&self.id)
     }
 
+    /// The command that executes one more program in it.
+    pub fn exec(&self, args: &[&str]) -> Cmd {
+        self.exec_with(&[], args)
+    }
+
+    /// As [`exec`](Self::exec), with flags.
+    pub fn exec_with(&self, flags: &[&str], args: &[&str]) -> Cmd {
+        self.command("exec", flags).args(args)
+    }
+
+    /// The output of a shell script that is executed in it and succeeds.
+    pub fn script(&self, script: &str) -> Result<Output> {
+        self.exec(&["sh", "-c", script]).succeed()
+    }
+
     /// Starts it.
     pub fn start(&self) -> Result<Output> {
         self.command("start", &[]).succeed()
