@@ -52,6 +52,8 @@ struct Undo {
     cgroup: Option<Cgroup>,
     /// Hooks have run, so those of the end must, too.
     hooked: bool,
+    /// Where the number of the process was written for the caller.
+    pid_file: Option<PathBuf>,
 }
 
 impl Creation {
@@ -84,7 +86,8 @@ impl Creation {
         check_root(&lowered)?;
         let record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         let (entry, lock) = store.claim(&builder.id)?;
-        let mut undo = Undo { entry, lock: Some(lock), record, cgroup: None, hooked: false };
+        let mut undo =
+            Undo { entry, lock: Some(lock), record, cgroup: None, hooked: false, pid_file: None };
         undo.entry.write(&undo.record)?;
         undo.entry.write_config(&config)?;
         let cgroup = undo.cgroup.insert(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
@@ -241,6 +244,7 @@ impl Creation {
         }
         let init = self.undo.write_init(launch)?;
         self.sockets.announce(init, "standard", options)?;
+        self.undo.pid_file.clone_from(&options.pid_file);
         Ok(terminal)
     }
 
@@ -277,6 +281,9 @@ impl Drop for Undo {
             if cgroup.kill(UNDO_DEADLINE).and_then(|()| cgroup.remove(UNDO_DEADLINE)).is_err() {
                 return;
             }
+        }
+        if let Some(pid_file) = &self.pid_file {
+            std::fs::remove_file(pid_file).unwrap_or_default();
         }
         if self.hooked {
             // Why the container was not created is what the caller must know.
@@ -317,7 +324,7 @@ fn is_rootless(asked: Rootless) -> bool {
 }
 
 /// The initial user namespace maps every id onto itself.
-fn in_user_namespace() -> bool {
+pub(crate) fn in_user_namespace() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let initial = ["0", "0", "4294967295"];
     !map.is_empty() && !map.split_ascii_whitespace().eq(initial)

@@ -13,6 +13,7 @@ use coracle_spec::ContainerId;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkfifoat, open};
 use rustix::io::Errno;
 
+use crate::create::in_user_namespace;
 use crate::state::Record;
 use crate::{Container, Error, Result};
 
@@ -43,13 +44,15 @@ impl Store {
         Self { root: root.into() }
     }
 
-    /// `/run/coracle` for root, `$XDG_RUNTIME_DIR/coracle` for everybody else.
+    /// `/run/coracle` for root, `$XDG_RUNTIME_DIR/coracle` for everybody else; also for a user who is root
+    /// in a user namespace, as under podman, which `USER` tells.
     pub fn open_default() -> Result<Self> {
-        if rustix::process::geteuid().is_root() {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root && (runtime.is_none() || !is_user_as_root()) {
             return Ok(Self::new("/run/coracle"));
         }
         let message = "XDG_RUNTIME_DIR is not set: set it to a directory of yours or give --root";
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
         runtime.map(|path| Self::new(Path::new(&path).join("coracle"))).ok_or(Error::Usage(message))
     }
 
@@ -309,6 +312,11 @@ impl Entry {
             _ => Ok(()),
         }
     }
+}
+
+/// Is this somebody else than root who became it in a user namespace?
+fn is_user_as_root() -> bool {
+    in_user_namespace() && std::env::var_os("USER").is_none_or(|name| name != "root")
 }
 
 /// Writes a file that is there whole or not at all.

@@ -131,7 +131,7 @@ fn syscall(report: &mut Report, at: &At<'_>, rule: &mut Map<'_>) {
 }
 
 /// The number that goes with an action: an errno, or 16 bits for a tracer. No other action has one.
-fn errno(report: &mut Report, at: &At<'_>, map: &Map<'_>, (action, field): (&str, &str)) {
+fn errno(report: &mut Report, at: &At<'_>, map: &mut Map<'_>, (action, field): (&str, &str)) {
     let Some(number) = int(map, field) else { return };
     let action = text(map, action).unwrap_or_default();
     let max = match action {
@@ -139,7 +139,8 @@ fn errno(report: &mut Report, at: &At<'_>, map: &Map<'_>, (action, field): (&str
         "SCMP_ACT_TRACE" => 0xffff,
         _ => {
             let fault = Fault::new(format!("has no meaning with {action} and is ignored"));
-            return report.warn(&at.key(field), fault);
+            report.warn(&at.key(field), fault);
+            return map.retain(|key, _| key != field);
         }
     };
     if number > max {
