@@ -10,6 +10,7 @@ mod help;
 mod log;
 mod man;
 mod parse;
+mod receive;
 mod table;
 
 use std::process::ExitCode;

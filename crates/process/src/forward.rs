@@ -1,118 +1,13 @@
 //! Standing in for a child in the foreground: signals and terminal pass through until it ends.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use coracle_sys::wait;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, read, write};
+use rustix::io::Errno;
 use rustix::process::{Pid, set_child_subreaper};
 
-use crate::{Error, ExitStatus, PidFd, Result, Signal, SignalFd, window_size};
-
-/// How often to look whether a program has opened a pseudo-terminal again that none had open.
-const HUNG_UP_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-
-/// A pseudo-terminal and the caller's own streams that it is connected to.
-#[derive(Debug)]
-pub struct Terminal<'fd> {
-    controller: OwnedFd,
-    input: Option<BorrowedFd<'fd>>,
-    output: BorrowedFd<'fd>,
-    /// Typed, but not yet taken by the pseudo-terminal.
-    typed: Vec<u8>,
-    /// No program has the pseudo-terminal open. One may open it again, of which nothing tells.
-    hung_up: bool,
-}
-
-impl<'fd> Terminal<'fd> {
-    /// Connects `controller` with the streams of the caller.
-    pub fn new(
-        controller: OwnedFd,
-        input: BorrowedFd<'fd>,
-        output: BorrowedFd<'fd>,
-    ) -> Result<Self> {
-        // A program that does not read must not keep us from passing on its output.
-        fcntl_getfl(&controller)
-            .and_then(|flags| fcntl_setfl(&controller, flags | OFlags::NONBLOCK))
-            .map_err(|errno| failure("fcntl", errno))?;
-        let terminal =
-            Self { controller, input: Some(input), output, typed: Vec::new(), hung_up: false };
-        terminal.resize();
-        Ok(terminal)
-    }
-
-    /// Takes over the size of the caller's terminal; where it has none, the size stays.
-    fn resize(&self) {
-        if let Some(size) = self.input.and_then(|input| window_size(input).ok()) {
-            size.apply(&self.controller).unwrap_or_default();
-        }
-    }
-
-    /// Moves what can be moved without waiting.
-    fn serve(&mut self, ready: &Ready) -> Result<()> {
-        if ready.typed {
-            self.take_input()?;
-        }
-        if !self.typed.is_empty() {
-            self.pass_typed()?;
-        }
-        if ready.output || self.hung_up {
-            self.pass_output()?;
-        }
-        Ok(())
-    }
-
-    /// Passes what was typed to the programs; at the end of input there is no more to pass.
-    fn take_input(&mut self) -> Result<()> {
-        let Some(input) = self.input else { return Ok(()) };
-        let mut buffer = [0; 4096];
-        match read(input, &mut buffer) {
-            Ok(0) => self.input = None,
-            Ok(count) => self.typed.extend_from_slice(&buffer[..count]),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(Errno::IO) => self.input = None,
-            Err(errno) => return Err(failure("read", errno)),
-        }
-        Ok(())
-    }
-
-    fn pass_typed(&mut self) -> Result<()> {
-        match write(&self.controller, &self.typed) {
-            Ok(count) => drop(self.typed.drain(..count)),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            // No program has the terminal open any more.
-            Err(Errno::IO) => self.typed.clear(),
-            Err(errno) => return Err(failure("write", errno)),
-        }
-        Ok(())
-    }
-
-    /// Passes on one portion of output. Was there one?
-    fn pass_output(&mut self) -> Result<bool> {
-        let mut buffer = [0; 16384];
-        let result = read(&self.controller, &mut buffer);
-        self.hung_up = matches!(result, Ok(0) | Err(Errno::IO));
-        let count = match result {
-            Ok(0) | Err(Errno::IO | Errno::AGAIN) => return Ok(false),
-            Err(Errno::INTR) => return Ok(true),
-            Ok(count) => count,
-            Err(errno) => return Err(failure("read", errno)),
-        };
-        let mut rest = &buffer[..count];
-        while !rest.is_empty() {
-            match write(self.output, rest) {
-                Ok(count) => rest = &rest[count..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => wait_for(self.output, PollFlags::OUT)?,
-                // Nobody reads the output: it is dropped, as a closed terminal would.
-                Err(Errno::PIPE | Errno::IO) => break,
-                Err(errno) => return Err(failure("write", errno)),
-            }
-        }
-        Ok(true)
-    }
-}
+use crate::terminal::{self, Terminal};
+use crate::{Error, ExitStatus, PidFd, Result, Signal, SignalFd};
 
 /// What becomes of processes whose parents end before them, while one waits for a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,54 +59,18 @@ impl Foreground<'_> {
     /// This ends when the child does; the caller has decided to wait for it.
     pub fn attend(&self, mut terminal: Option<Terminal<'_>>) -> Result<ExitStatus> {
         loop {
-            let ready = self.wait_ready(terminal.as_ref())?;
-            if ready.signal {
+            let others = [self.pidfd.as_fd(), self.signals.as_fd()];
+            let [ended, signal] = terminal::wait(others, terminal.as_mut())?;
+            if signal {
                 self.forward_signals(terminal.as_ref())?;
                 self.orphans.reap(self.pid)?;
             }
-            if let Some(terminal) = &mut terminal {
-                terminal.serve(&ready)?;
-            }
-            if ready.ended {
+            if ended {
                 // What it wrote last may still be in the terminal.
-                while terminal.as_mut().map_or(Ok(false), Terminal::pass_output)? {}
+                terminal.as_mut().map_or(Ok(()), Terminal::drain)?;
                 return self.pidfd.wait();
             }
         }
-    }
-
-    fn wait_ready(&self, terminal: Option<&Terminal<'_>>) -> Result<Ready> {
-        let mut fds =
-            vec![PollFd::new(self.pidfd, PollFlags::IN), PollFd::new(self.signals, PollFlags::IN)];
-        let (mut controller, mut typed) = (None, None);
-        let mut timeout = None;
-        if let Some(terminal) = terminal {
-            // Nothing more is read while the last portion waits.
-            if let Some(input) = terminal.input.as_ref().filter(|_| terminal.typed.is_empty()) {
-                typed = Some(fds.len());
-                fds.push(PollFd::new(input, PollFlags::IN));
-            }
-            if terminal.hung_up {
-                // It would be ready all the time, with nothing to say.
-                timeout = Some(HUNG_UP_INTERVAL);
-            } else {
-                let pending =
-                    if terminal.typed.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-                controller = Some(fds.len());
-                fds.push(PollFd::new(&terminal.controller, PollFlags::IN | pending));
-            }
-        }
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(failure("poll", errno)),
-        }
-        let happened = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
-        Ok(Ready {
-            ended: happened(0),
-            signal: happened(1),
-            output: controller.is_some_and(happened),
-            typed: typed.is_some_and(happened),
-        })
     }
 
     fn forward_signals(&self, terminal: Option<&Terminal<'_>>) -> Result<()> {
@@ -228,22 +87,6 @@ impl Foreground<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// What happened.
-#[derive(Default)]
-struct Ready {
-    ended: bool,
-    signal: bool,
-    typed: bool,
-    output: bool,
-}
-
-fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) -> Result<()> {
-    match poll(&mut [PollFd::new(&fd, flags)], None::<&Timespec>) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(errno) => Err(failure("poll", errno)),
     }
 }
 

@@ -41,6 +41,14 @@ impl Signal {
     pub fn number(self) -> i32 {
         self.0
     }
+
+    /// Does it end a process that does nothing about it? Others are ignored then, or stop the process, or let
+    /// it go on; see signal(7).
+    pub fn ends(self) -> bool {
+        use Named::{SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH};
+        let others = [SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH];
+        !others.iter().any(|other| *other as i32 == self.0)
+    }
 }
 
 /// A number, or a name with or without `SIG`, in any case; `RTMIN+N` and `RTMAX-N` too.
@@ -171,5 +179,14 @@ mod tests {
             assert!(text.parse::<Signal>().is_err(), "{text}");
         }
         assert_eq!(Signal(37).to_string(), "SIGRTMIN+3");
+    }
+
+    #[test]
+    fn some_end_a_process_and_some_do_not() {
+        for (name, ends) in
+            [("TERM", true), ("HUP", true), ("RTMIN", true), ("WINCH", false), ("TSTP", false)]
+        {
+            assert_eq!(name.parse::<Signal>().unwrap().ends(), ends, "{name}");
+        }
     }
 }

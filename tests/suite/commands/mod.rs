@@ -5,6 +5,7 @@ mod features;
 mod man;
 mod pause;
 mod ps;
+mod recvtty;
 mod schema;
 
 use coracle_testkit::Suite;
@@ -16,4 +17,5 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("commands::features", features::TESTS)
         .group("commands::completion", completion::TESTS)
         .group("commands::man", man::TESTS)
+        .group("commands::recvtty", recvtty::TESTS)
 }

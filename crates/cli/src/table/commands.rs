@@ -110,6 +110,14 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::features,
     },
     Command {
+        name: "recvtty",
+        usage: "SOCKET",
+        positional: 1..=1,
+        about: "receive the terminal of a detached container and show it here",
+        flags: flags::RECVTTY,
+        run: cmd::recvtty,
+    },
+    Command {
         name: "completion",
         usage: "bash|zsh|fish [WORD...]",
         positional: 1..=usize::MAX,

@@ -154,6 +154,18 @@ pub const SPEC: &[Flag] = &[
 
 pub const FEATURES: &[Flag] = &[HELP];
 
+pub const RECVTTY: &[Flag] = &[
+    valued(
+        "mode",
+        Some('m'),
+        "single|null",
+        "show one terminal, or read any number of them for nobody; single if not given",
+    ),
+    switch("no-stdin", None, "do not pass on what is typed here"),
+    valued("pid-file", None, "FILE", "a file with the number of this process, while it listens"),
+    HELP,
+];
+
 pub const COMPLETION: &[Flag] = &[HELP];
 
 pub const MAN: &[Flag] =
