@@ -35,6 +35,8 @@ fn kill_after(running: Background, moment: Duration) -> Result<()> {
 
 /// After the cleaning nothing is left, and the same id is free.
 fn clean(t: &Context, bundle: &Bundle, id: &str) -> Result<()> {
+    // It may not even have come to making the store, which a list needs.
+    std::fs::create_dir_all(t.store())?;
     // Whatever is there is listed and told, not a reason to crash.
     t.command().arg("list").succeed()?;
     let state = t.command().args(["state", id]).run()?;

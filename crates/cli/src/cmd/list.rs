@@ -11,8 +11,15 @@ use crate::parse::Invocation;
 
 /// Lists the containers. One that cannot be read is reported and passed over.
 pub fn list(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
+    let store = invocation.store()?;
+    // As from runc: one that was not named need not be there.
+    let is_missing = !store.root().try_exists().unwrap_or(true);
+    if is_missing && invocation.root().is_some() {
+        let message = format!("cannot list {}: there is no such directory", store.root().display());
+        return Err(Failure::new(message));
+    }
     let mut states = Vec::new();
-    for listed in invocation.store()?.list()? {
+    for listed in store.list()? {
         match listed.and_then(|container| container.state()) {
             Ok(state) => states.push(state),
             // It is being made, or went, while we looked.

@@ -34,6 +34,7 @@ mod spec;
 mod start;
 mod state;
 
+use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -61,9 +62,14 @@ pub use start::start;
 pub use state::state;
 
 impl Invocation {
-    /// The store that `--root` names.
+    /// What `--root` names.
+    fn root(&self) -> Option<&OsStr> {
+        self.globals.last("root").filter(|root| !root.is_empty())
+    }
+
+    /// The store that `--root` names, or the usual one.
     fn store(&self) -> Result<Store> {
-        match self.globals.last("root").filter(|root| !root.is_empty()) {
+        match self.root() {
             None => Ok(Store::open_default()?),
             Some(root) if Path::new(root) == Path::new("/") => {
                 Err(Failure::new("--root must not be the root of the file system"))
