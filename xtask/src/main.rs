@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod enosys;
 mod graph;
 mod guest;
 mod host;
@@ -39,6 +40,7 @@ const COMMANDS: &[Command] = &[
     bench::COMMAND,
     check::COMMAND,
     demo::COMMAND,
+    enosys::COMMAND,
     graph::COMMAND,
     guest::COMMAND,
     lines::COMMAND,

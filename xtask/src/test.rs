@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, bail};
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt};
 
 use crate::{Command, build, packages, setup, workspace};
 
@@ -12,13 +12,14 @@ pub const COMMAND: Command = Command {
     name: "test",
     about: "Runs every test, here and in the guest.",
     help: "
-usage: cargo xtask test [--no-guest] [--no-host]
+usage: cargo xtask test [--no-guest] [--no-host] [--kernel VERSION]
 
 Installs what is needed and builds the command; then runs the tests of the crates and the suite that
 drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user. More skipped tests than expected are a failure.
 
   --no-guest   only here
   --no-host    only in the guest
+  --kernel     the guest's kernel, as for `cargo xtask guest`
 ",
     run,
 };
@@ -33,11 +34,12 @@ const SKIPPED_IN_GUEST: usize = 15;
 const GUEST_SLOWNESS: &str = "CORACLE_TEST_SLOW=10";
 
 fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
-    let (mut here, mut guest) = (true, true);
+    let (mut here, mut guest, mut kernel) = (true, true, None);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("no-guest") => guest = false,
             Arg::Long("no-host") => here = false,
+            Arg::Long("kernel") => kernel = Some(args.value()?.string()?),
             _ => return Err(arg.unexpected().into()),
         }
     }
@@ -49,7 +51,7 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     }
     if guest {
         packages::ensure(packages::GUEST)?;
-        run_in_guest(&coracle)?;
+        run_in_guest(&coracle, kernel.as_deref())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,7 +72,7 @@ fn run_here(coracle: &Path) -> anyhow::Result<()> {
 }
 
 /// The programs of the suite that drives the command.
-fn suite() -> anyhow::Result<Vec<PathBuf>> {
+pub fn suite() -> anyhow::Result<Vec<PathBuf>> {
     let programs = build::tests(&["--package", "coracle-tests"])?;
     if programs.is_empty() {
         bail!("the suite was not built");
@@ -78,27 +80,28 @@ fn suite() -> anyhow::Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-fn run_in_guest(coracle: &Path) -> anyhow::Result<()> {
+fn run_in_guest(coracle: &Path, kernel: Option<&str>) -> anyhow::Result<()> {
     let bin = format!("CORACLE_BIN={}", coracle.display());
     let cgroup = build::tests(&["--package", "coracle-cgroup", "--tests"])?;
     for program in cgroup {
-        finish("the tests of cgroups in the guest", &mut guest(&[&bin], &program)?)?;
+        finish("the tests of cgroups in the guest", &mut guest(kernel, &[&bin], &program)?)?;
     }
     let skipped = format!("{MAX_SKIPPED}={SKIPPED_IN_GUEST}");
     for program in suite()? {
-        finish("the suite in the guest", &mut guest(&[&bin, &skipped], &program)?)?;
+        finish("the suite in the guest", &mut guest(kernel, &[&bin, &skipped], &program)?)?;
     }
     Ok(())
 }
 
 /// The command that boots a guest and runs the program in it.
-fn guest(env: &[&str], program: &Path) -> anyhow::Result<process::Command> {
+fn guest(kernel: Option<&str>, env: &[&str], program: &Path) -> anyhow::Result<process::Command> {
     let xtask = std::env::current_exe().context("where xtask is")?;
     let mut command = process::Command::new(xtask);
     command.args(["guest", "--timeout", "1800"]).arg("--share").arg(build::target_directory()?);
     for variable in env.iter().chain(&[GUEST_SLOWNESS]) {
         command.args(["--env", variable]);
     }
+    command.args(kernel.map(|version| format!("--kernel={version}")));
     command.arg("--").arg(program).current_dir(workspace::root());
     Ok(command)
 }
