@@ -111,6 +111,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// systemd, which is to manage the cgroup, does not do what it is asked to.
+    #[error("cannot {action}")]
+    Systemd {
+        /// What it was asked, as "start the unit by systemd".
+        action: &'static str,
+        /// Why not.
+        source: crate::BusError,
+    },
+
     /// The cgroup did not reach a state in the time given.
     #[error("could not {action} the cgroup {path} within {after:?}: {processes} process(es) in it")]
     Timeout {

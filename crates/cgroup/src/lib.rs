@@ -81,6 +81,7 @@ mod resources;
 mod root;
 mod set;
 mod stats;
+mod systemd;
 mod v1;
 mod v2;
 mod walk;
@@ -94,3 +95,4 @@ pub use resources::{
 };
 pub use root::{CgroupPaths, CgroupRoot, Hierarchy, Mode};
 pub use stats::Stats;
+pub use systemd::{BusError, SystemdManager, SystemdUnit};

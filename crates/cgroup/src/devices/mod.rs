@@ -7,5 +7,5 @@ mod rule;
 
 pub(crate) use asm::assemble;
 pub(crate) use attach::replace;
-pub(crate) use emulate::Policy;
+pub(crate) use emulate::{Devices, Policy};
 pub use rule::{DeviceAccess, DeviceKind, DeviceRule, default_device_rules};
