@@ -52,9 +52,13 @@ impl TerminalSession {
         Ok(!tcgetattr(&self.user)?.local_modes.contains(rustix::termios::LocalModes::ICANON))
     }
 
-    /// Reads until the text has come; returns all that has come since the last call.
+    /// Reads until the text has come; returns all up to its end from where the last call ended.
     pub fn wait_for(&mut self, text: &str) -> Result<String> {
-        while !self.seen.contains(text) {
+        loop {
+            if let Some(start) = self.seen.find(text) {
+                let rest = self.seen.split_off(start + text.len());
+                return Ok(std::mem::replace(&mut self.seen, rest));
+            }
             if !wait_readable(&self.controller, scaled(10))? {
                 bail!("{text:?} did not come, only {:?}", self.seen);
             }
@@ -62,7 +66,6 @@ impl TerminalSession {
                 bail!("the terminal closed; {text:?} did not come, only {:?}", self.seen);
             }
         }
-        Ok(std::mem::take(&mut self.seen))
     }
 
     /// Waits for the program's end; how it ended, and what else it printed.
