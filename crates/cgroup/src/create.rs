@@ -24,10 +24,24 @@ impl Cgroup {
     /// that was made is removed again. With [`Permissions::BestEffort`] a hierarchy that the
     /// caller may not use is skipped, even if that leaves none.
     pub fn create(root: &CgroupRoot, path: &CgroupPath, permissions: Permissions) -> Result<Self> {
+        Self::make_all(root, path, (permissions, false))
+    }
+
+    /// The same for a cgroup that somebody made for us, as systemd does with a first process in it. Where it
+    /// is missing, as systemd does not use every hierarchy of v1, it is made.
+    pub fn adopt(root: &CgroupRoot, path: &CgroupPath, permissions: Permissions) -> Result<Self> {
+        Self::make_all(root, path, (permissions, true))
+    }
+
+    fn make_all(
+        root: &CgroupRoot,
+        path: &CgroupPath,
+        (permissions, adopt): (Permissions, bool),
+    ) -> Result<Self> {
         let mut cgroup = Self::default();
         for hierarchy in root.hierarchies() {
             let made_before = cgroup.created.len();
-            match cgroup.make(root, hierarchy, path) {
+            match cgroup.make(root, hierarchy, (path, adopt)) {
                 Err(error) if permissions == Permissions::BestEffort && error.is_permission() => {
                     cgroup.roll_back(made_before);
                     cgroup.skip(hierarchy, &error);
@@ -42,17 +56,22 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    fn make(&mut self, root: &CgroupRoot, at: &Hierarchy, path: &CgroupPath) -> Result<()> {
+    fn make(
+        &mut self,
+        root: &CgroupRoot,
+        at: &Hierarchy,
+        (path, adopt): (&CgroupPath, bool),
+    ) -> Result<()> {
         let below = root.resolve(at, path)?;
         let directory = at.mount_point.join(&below);
         let existed = !self.make_directories(&at.mount_point, &below)?;
         let dir = Dir::new(directory);
         if at.v2 {
             let all = root.mode() == Mode::Unified;
-            self.prepare_v2(at, &dir, all)?;
+            self.prepare_v2(at, &dir, (all, adopt))?;
             self.unified = Some(dir);
         } else {
-            prepare_v1(at, &dir, existed)?;
+            prepare_v1(at, &dir, (existed, adopt))?;
             self.legacy.push(Legacy { controllers: at.controllers.clone(), dir });
         }
         Ok(())
@@ -80,9 +99,14 @@ impl Cgroup {
         Ok(true)
     }
 
-    fn prepare_v2(&mut self, at: &Hierarchy, dir: &Dir, enable_all: bool) -> Result<()> {
+    fn prepare_v2(
+        &mut self,
+        at: &Hierarchy,
+        dir: &Dir,
+        (enable_all, adopt): (bool, bool),
+    ) -> Result<()> {
         let events = Events::read(dir)?;
-        if events.populated {
+        if events.populated && !adopt {
             return Err(not_empty(dir)?);
         }
         if events.frozen {
@@ -117,8 +141,8 @@ impl Cgroup {
     }
 }
 
-fn prepare_v1(at: &Hierarchy, dir: &Dir, existed: bool) -> Result<()> {
-    if existed && !pids_below(dir)?.is_empty() {
+fn prepare_v1(at: &Hierarchy, dir: &Dir, (existed, adopt): (bool, bool)) -> Result<()> {
+    if existed && !adopt && !pids_below(dir)?.is_empty() {
         return Err(not_empty(dir)?);
     }
     for controller in &at.controllers {

@@ -40,6 +40,6 @@ fn main() -> ExitCode {
     log.debug(&format!("{invocation}"));
     match (invocation.command.run)(&invocation, &log) {
         Ok(code) => code,
-        Err(failure) => failure.report(&log),
+        Err(failure) => failure.with_code(invocation.command.failure()).report(&log),
     }
 }

@@ -98,7 +98,8 @@ impl Invocation {
             let message = format!("usage: coracle {} [flags] {}", command.name, command.usage);
             return Err(Failure::new(message).into());
         }
-        let passed_on = PassedOn::take(command, &flags)?;
+        let passed_on = PassedOn::take(command, &flags)
+            .map_err(|failure| failure.with_code(command.failure()))?;
         Ok(Self { command, globals, flags, positional, passed_on })
     }
 

@@ -18,6 +18,7 @@ pub struct ContainerBuilder {
     pub(crate) no_pivot: bool,
     pub(crate) no_new_keyring: bool,
     pub(crate) rootless: Rootless,
+    pub(crate) systemd: bool,
     pub(crate) notify: Option<OsString>,
     pub(crate) activation: Option<Activation>,
 }
@@ -41,6 +42,23 @@ pub enum Rootless {
     No,
 }
 
+impl Rootless {
+    pub(crate) fn is_so(self) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::No => false,
+            Self::Auto => !rustix::process::geteuid().is_root() || in_user_namespace(),
+        }
+    }
+}
+
+/// The initial user namespace maps every id onto itself.
+pub(crate) fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let initial = ["0", "0", "4294967295"];
+    !map.is_empty() && !map.split_ascii_whitespace().eq(initial)
+}
+
 impl ContainerBuilder {
     /// A container `id` from `bundle`.
     pub fn new(id: &str, bundle: Bundle) -> Result<Self> {
@@ -51,6 +69,7 @@ impl ContainerBuilder {
             no_pivot: false,
             no_new_keyring: false,
             rootless: Rootless::default(),
+            systemd: false,
             notify: None,
             activation: None,
         })
@@ -76,6 +95,15 @@ impl ContainerBuilder {
     #[must_use]
     pub fn rootless(mut self, rootless: Rootless) -> Self {
         self.rootless = rootless;
+        self
+    }
+
+    /// Has systemd make the cgroup, as a transient unit: that of the system or, without root's rights, of the
+    /// user. The specification's `cgroupsPath` is then `slice:prefix:name`, and annotations
+    /// `org.systemd.property.*` set properties of the unit.
+    #[must_use]
+    pub fn systemd_cgroup(mut self, yes: bool) -> Self {
+        self.systemd = yes;
         self
     }
 

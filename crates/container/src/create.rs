@@ -2,34 +2,30 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use coracle_cgroup::{Cgroup, CgroupPath, CgroupRoot, Permissions, Skipped};
+use coracle_cgroup::Skipped;
 use coracle_init::plan::{
     BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan, StartGate,
 };
 use coracle_mount::Attributes;
 use coracle_ns::{NamespaceKind, NsFd};
-use coracle_process::{ProcessRef, env};
+use coracle_process::env;
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
 use crate::builder::Activation;
-use crate::delete::run_poststop;
 use crate::hooks::{self, HookTime, RecordedHooks};
-use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
+use crate::launch::{BUILD_TIME, Handover, Launch, Step};
 use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
 use crate::options::Sockets;
-use crate::state::{InitRecord, Record};
-use crate::store::{Entry, Lock};
+use crate::placement::{Placement, nearest_that_exists};
+use crate::state::Record;
+use crate::undo::Undo;
 use crate::{
-    Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Rootless, Running,
-    Status, Store, notify,
+    Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Running, Status,
+    Store, notify,
 };
-
-/// How long the kernel may take to let go of a cgroup that is undone.
-const UNDO_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A container being created. Dropped before the end, it takes back all that was done.
 #[derive(Debug)]
@@ -38,22 +34,8 @@ pub(crate) struct Creation {
     lowered: Lowered,
     handover: Handover,
     sockets: Sockets,
-    permissions: Permissions,
     warnings: Vec<String>,
     undo: Undo,
-}
-
-/// What is there so far.
-#[derive(Debug)]
-struct Undo {
-    entry: Entry,
-    lock: Option<Lock>,
-    record: Record,
-    cgroup: Option<Cgroup>,
-    /// Hooks have run, so those of the end must, too.
-    hooked: bool,
-    /// Where the number of the process was written for the caller.
-    pid_file: Option<PathBuf>,
 }
 
 impl Creation {
@@ -62,14 +44,13 @@ impl Creation {
         let config = builder.bundle.read()?;
         let LoadedSpec { spec, warnings, .. } =
             LoadedSpec::parse(&config, builder.bundle.config_path())?;
-        let rootless = is_rootless(builder.rootless);
-        let cgroups = CgroupRoot::discover()?;
-        let cgroup_path = cgroup_path(&spec, builder.id.as_str())?;
-        let cgroup_paths = cgroups.paths(&cgroup_path)?;
+        let rootless = builder.rootless.is_so();
+        let placement = Placement::choose(&spec, builder.id.as_str(), builder.systemd, rootless)?;
+        let cgroup_paths = placement.paths()?;
         let context = Context {
             id: builder.id.as_str(),
             bundle: builder.bundle.dir(),
-            cgroups: &cgroups,
+            cgroups: &placement.root,
             cgroup_paths: &cgroup_paths,
             own_cgroup_namespace: has_own_cgroup_namespace(&spec),
             capabilities: coracle_caps::available()?,
@@ -80,21 +61,18 @@ impl Creation {
         let mut lowered = lower(&spec, &context)?;
         let mut said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         said.append(&mut lowered.warnings);
-        let permissions = if rootless { Permissions::BestEffort } else { Permissions::Required };
         builder.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&builder.options)?;
         check_root(&lowered)?;
-        let record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
+        let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
+        record.systemd = placement.record();
         let (entry, lock) = store.claim(&builder.id)?;
-        let mut undo =
-            Undo { entry, lock: Some(lock), record, cgroup: None, hooked: false, pid_file: None };
+        let mut undo = Undo::new((entry, lock), record, placement);
         undo.entry.write(&undo.record)?;
         undo.entry.write_config(&config)?;
-        let cgroup = undo.cgroup.insert(Cgroup::create(&cgroups, &cgroup_path, permissions)?);
-        undo.entry.write_cgroup(&cgroup.paths())?;
+        undo.own(undo.placement.make()?)?;
         let handover = Handover::default();
-        let mut creation =
-            Self { builder, lowered, handover, sockets, permissions, warnings: said, undo };
+        let mut creation = Self { builder, lowered, handover, sockets, warnings: said, undo };
         creation.connect_with_service_manager()?;
         Ok(creation)
     }
@@ -154,6 +132,13 @@ impl Creation {
     /// Limits the cgroup, gathers the descriptors and starts the init program.
     fn launch(&mut self) -> Result<Launch> {
         let exe = self.builder.options.init.seal()?;
+        let hooks = &self.lowered.hooks;
+        let times = [&hooks.create_container, &hooks.start_container];
+        // Those of the start are waited for here only if the container starts at once.
+        let waited = if self.lowered.process.gate == StartGate::Message { 2 } else { 1 };
+        let time = HookTime::of(times.into_iter().take(waited).flatten());
+        let mut launch = Launch::start(&exe, time.beyond(BUILD_TIME))?;
+        self.undo.make_unit(launch.pid(), &self.lowered.resources)?;
         show_what_is_there(&mut self.lowered.mounts.steps);
         let cgroup = self.enter_cgroup()?;
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
@@ -163,13 +148,8 @@ impl Creation {
             self.lowered.namespaces.join.push((kind, slot));
         }
         self.builder.options.hand_over(&mut self.lowered.process, &mut self.handover)?;
-        let hooks = &self.lowered.hooks;
-        let times = [&hooks.create_container, &hooks.start_container];
-        // Those of the start are waited for here only if the container starts at once.
-        let waited = if self.lowered.process.gate == StartGate::Message { 2 } else { 1 };
-        let time = HookTime::of(times.into_iter().take(waited).flatten());
-        let plan = self.plan(cgroup)?;
-        Launch::start(&exe, &plan, &self.handover, time.beyond(BUILD_TIME))
+        launch.send(&self.plan(cgroup)?, &self.handover)?;
+        Ok(launch)
     }
 
     /// Everything for the init program, which takes over from here.
@@ -194,7 +174,7 @@ impl Creation {
     /// Limits the cgroup and opens it for the process.
     fn enter_cgroup(&mut self) -> Result<CgroupEntry> {
         let Some(cgroup) = &self.undo.cgroup else { return Ok(CgroupEntry::default()) };
-        let skipped = cgroup.set(&self.lowered.resources, self.permissions)?;
+        let skipped = cgroup.set(&self.lowered.resources, self.undo.placement.permissions)?;
         if self.lowered.wants_limits {
             self.warnings.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
         }
@@ -255,45 +235,6 @@ impl Creation {
     }
 }
 
-impl Undo {
-    /// Records the first process, once.
-    fn write_init<'launch>(&mut self, launch: &'launch Launch) -> Result<&'launch Init> {
-        let none = || Error::Launch("it made no process".into());
-        let init = launch.init.as_ref().ok_or_else(none)?;
-        if self.record.init.is_none() {
-            self.record.init = Some(InitRecord::new(ProcessRef::new(init.pid, &init.pidfd)?));
-            self.entry.write(&self.record)?;
-        }
-        Ok(init)
-    }
-
-    fn keep(mut self) -> Container {
-        self.lock = None;
-        Container::new(self.entry.clone(), Some(self.record.clone()))
-    }
-}
-
-impl Drop for Undo {
-    fn drop(&mut self) {
-        let Some(lock) = self.lock.take() else { return };
-        if let Some(cgroup) = &self.cgroup {
-            // What cannot be undone stays recorded, for `delete --force`.
-            if cgroup.kill(UNDO_DEADLINE).and_then(|()| cgroup.remove(UNDO_DEADLINE)).is_err() {
-                return;
-            }
-        }
-        if let Some(pid_file) = &self.pid_file {
-            std::fs::remove_file(pid_file).unwrap_or_default();
-        }
-        if self.hooked {
-            // Why the container was not created is what the caller must know.
-            drop(run_poststop(&self.record));
-        }
-        self.entry.remove().unwrap_or_default();
-        drop(lock);
-    }
-}
-
 /// Where the container's cgroup could not be made, it is shown what it is in.
 fn show_what_is_there(steps: &mut [MountStep]) {
     let copies = steps.iter_mut().filter_map(|step| match &mut step.kind {
@@ -301,7 +242,7 @@ fn show_what_is_there(steps: &mut [MountStep]) {
         _ => None,
     });
     for copy in copies.flatten() {
-        while !copy.is_dir() && copy.pop() {}
+        nearest_that_exists(copy);
     }
 }
 
@@ -315,21 +256,6 @@ fn unlimited<'skipped>(skipped: impl Iterator<Item = &'skipped Skipped>) -> Opti
     Some(format!("nothing is limited by {}: {reason}", names.join(", ")))
 }
 
-fn is_rootless(asked: Rootless) -> bool {
-    match asked {
-        Rootless::Yes => true,
-        Rootless::No => false,
-        Rootless::Auto => !rustix::process::geteuid().is_root() || in_user_namespace(),
-    }
-}
-
-/// The initial user namespace maps every id onto itself.
-pub(crate) fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let initial = ["0", "0", "4294967295"];
-    !map.is_empty() && !map.split_ascii_whitespace().eq(initial)
-}
-
 /// A new one, or one to be joined that is not the caller's.
 fn has_own_cgroup_namespace(spec: &Spec) -> bool {
     let mut namespaces = spec.linux.namespaces.iter();
@@ -338,11 +264,6 @@ fn has_own_cgroup_namespace(spec: &Spec) -> bool {
         NsFd::open(path, NamespaceKind::Cgroup).is_ok_and(|namespace| namespace.is_callers())
     };
     found.is_some_and(|namespace| !namespace.path.as_ref().is_some_and(is_callers))
-}
-
-fn cgroup_path(spec: &Spec, id: &str) -> Result<CgroupPath> {
-    let given = spec.linux.cgroups_path.as_deref().unwrap_or(Path::new(""));
-    Ok(CgroupPath::for_container(given, id)?)
 }
 
 fn check_root(lowered: &Lowered) -> Result<()> {
@@ -374,6 +295,7 @@ fn record(
         rootless,
         annotations: spec.annotations.clone(),
         cgroup_paths,
+        systemd: None,
         own_pid_namespace: lowered.namespaces.create.contains(NamespaceKind::Pid),
         hooks: RecordedHooks {
             poststart: hooks.poststart.clone(),

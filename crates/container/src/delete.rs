@@ -5,7 +5,7 @@ use std::time::Duration;
 use coracle_cgroup::{Cgroup, CgroupPaths};
 use coracle_spec::ContainerId;
 
-use crate::state::Record;
+use crate::state::{Record, SystemdRecord};
 use crate::{Container, Error, Result, Status, Store, hooks};
 
 /// How long the kernel may take to let go of a cgroup whose processes have ended.
@@ -36,6 +36,7 @@ impl Container {
         if !self.ended_with_its_namespace()? {
             self.kill_all()?;
         }
+        self.stop_unit()?;
         let cgroup = match self.cgroup()? {
             None => self.unclaimed_cgroup()?,
             cgroup => cgroup,
@@ -46,6 +47,15 @@ impl Container {
         let warnings = self.record.as_ref().map(run_poststop).unwrap_or_default();
         self.entry.remove()?;
         Ok(warnings)
+    }
+
+    /// systemd forgets a scope when it is empty, but not at once, and a slice not at all.
+    fn stop_unit(&self) -> Result<()> {
+        let systemd = self.record.as_ref().and_then(|record| record.systemd.as_ref());
+        let Some((mut manager, unit)) = systemd.map(SystemdRecord::connect).transpose()? else {
+            return Ok(());
+        };
+        Ok(manager.stop(&unit)?)
     }
 
     /// The kernel ends a pid namespace with its first process.

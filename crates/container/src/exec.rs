@@ -1,7 +1,8 @@
 //! Another process in a container that is there.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use coracle_caps::CapSet;
 use coracle_cgroup::{Cgroup, CgroupPaths};
@@ -200,7 +201,8 @@ impl ExecBuilder {
         let LoweredExec { process, confine, .. } = lowered;
         let plan = Plan { place: Place::Existing(existing), cgroup, process, confine };
         let limit = (!self.ignore_paused).then_some(BUILD_TIME);
-        let launch = Launch::start(&self.options.init.seal()?, &plan, &handover, limit)?;
+        let mut launch = Launch::start(&self.options.init.seal()?, limit)?;
+        launch.send(&plan, &handover)?;
         self.follow(launch, &sockets)
     }
 
@@ -268,26 +270,26 @@ impl ExecBuilder {
     }
 }
 
-/// Replaces the cgroup of `controller`, and of those that share its hierarchy, by one below it.
+/// Replaces the cgroup of `controller`, and of those that share its hierarchy, by one below it; without a
+/// controller, that of each.
 fn choose(paths: &mut CgroupPaths, controller: &str, path: &Path) -> Result<()> {
     let refused = |message: String| Error::Spec { pointer: "--cgroup".into(), message };
     let relative = path.strip_prefix("/").unwrap_or(path);
-    if relative.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+    if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
         return Err(refused(format!("{} must stay below the container's cgroup", path.display())));
     }
-    let Some(own) = paths.get(controller).cloned() else {
-        let known: Vec<_> = paths.keys().map(String::as_str).collect();
-        let message = match controller {
-            "" => format!("name the controllers, as {}:{}", known.join(","), path.display()),
-            other => format!("the container has no cgroup of {other:?}"),
-        };
-        return Err(refused(message));
-    };
-    let below = own.join(relative);
-    if !below.is_dir() {
-        return Err(refused(format!("{} does not exist: make it first", below.display())));
+    let meant = paths.iter().filter(|(name, _)| controller.is_empty() || *name == controller);
+    let meant: BTreeSet<PathBuf> = meant.map(|(_, path)| path.clone()).collect();
+    if meant.is_empty() {
+        let known = paths.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(refused(format!("there is no cgroup of {controller:?}, but of {known}")));
     }
-    paths.values_mut().filter(|path| **path == own).for_each(|path| path.clone_from(&below));
+    for path in paths.values_mut().filter(|path| meant.contains(*path)) {
+        path.push(relative);
+        if !path.is_dir() {
+            return Err(refused(format!("{} does not exist: make it first", path.display())));
+        }
+    }
     Ok(())
 }
 

@@ -61,13 +61,8 @@ pub(crate) enum Step {
 }
 
 impl Launch {
-    /// Starts the program and hands over the plan. `limit` is for each of the steps that follow.
-    pub(crate) fn start(
-        exe: &SealedExe,
-        plan: &Plan,
-        handover: &Handover,
-        limit: Option<Duration>,
-    ) -> Result<Self> {
+    /// Starts the program, which waits for its plan. `limit` is for each of the steps that follow.
+    pub(crate) fn start(exe: &SealedExe, limit: Option<Duration>) -> Result<Self> {
         let (channel, theirs) = Channel::pair()?;
         // Nothing that makes std fork instead of calling posix_spawn: the socket is standard input.
         let mut command = Command::new(exe.path());
@@ -78,11 +73,20 @@ impl Launch {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(|error| Error::Launch(format!("{error}; is /proc mounted?")))?;
-        let mut launch = Self { channel, launcher, limit, init: None };
+        Ok(Self { channel, launcher, limit, init: None })
+    }
+
+    /// The number of the launcher.
+    pub(crate) fn pid(&self) -> u32 {
+        self.launcher.id()
+    }
+
+    /// Hands over the plan.
+    pub(crate) fn send(&mut self, plan: &Plan, handover: &Handover) -> Result<()> {
         let descriptors: Vec<BorrowedFd<'_>> = handover.0.iter().map(AsFd::as_fd).collect();
-        match wire::send_plan(&launch.channel, plan, &descriptors) {
-            Err(error) if error.is_hang_up() => Err(launch.death()),
-            sent => Ok(sent.map(|()| launch)?),
+        match wire::send_plan(&self.channel, plan, &descriptors) {
+            Err(error) if error.is_hang_up() => Err(self.death()),
+            sent => Ok(sent?),
         }
     }
 

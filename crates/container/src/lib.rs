@@ -36,6 +36,7 @@ mod lower;
 mod notify;
 mod options;
 mod pause;
+mod placement;
 mod process;
 mod ps;
 mod running;
@@ -44,6 +45,7 @@ mod start;
 mod state;
 mod status;
 mod store;
+mod undo;
 
 pub use builder::{ContainerBuilder, Rootless};
 pub use container::{Container, now};

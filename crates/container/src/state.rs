@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use coracle_cgroup::CgroupPaths;
+use coracle_cgroup::{CgroupPaths, SystemdManager, SystemdUnit};
 use coracle_process::ProcessRef;
 use serde::{Deserialize, Serialize};
 
-use crate::Status;
 use crate::hooks::RecordedHooks;
+use crate::{Result, Status};
 
 /// The file in the container's state directory, with the keys that tools read in runc's.
 ///
@@ -28,12 +28,37 @@ pub(crate) struct Record {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Per v1 controller, and with an empty name for v2.
     pub(crate) cgroup_paths: CgroupPaths,
+    /// The unit of systemd that is the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) systemd: Option<SystemdRecord>,
     /// The container has a pid namespace of its own: its other processes end with the first.
     pub(crate) own_pid_namespace: bool,
     #[serde(default, skip_serializing_if = "RecordedHooks::is_empty")]
     pub(crate) hooks: RecordedHooks,
     #[serde(flatten)]
     pub(crate) init: Option<InitRecord>,
+}
+
+/// A unit of systemd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SystemdRecord {
+    pub(crate) unit: String,
+    pub(crate) slice: String,
+    /// It belongs to the service manager of a user.
+    pub(crate) user: bool,
+}
+
+impl SystemdRecord {
+    pub(crate) fn new(unit: &SystemdUnit) -> Self {
+        let (name, slice) = (unit.name().to_owned(), unit.slice().to_owned());
+        Self { unit: name, slice, user: unit.is_user() }
+    }
+
+    /// The unit, and the service manager that has it.
+    pub(crate) fn connect(&self) -> Result<(SystemdManager, SystemdUnit)> {
+        let unit = SystemdUnit::recorded(&self.unit, &self.slice, self.user)?;
+        Ok((SystemdManager::connect(self.user)?, unit))
+    }
 }
 
 /// The first process.

@@ -13,7 +13,7 @@ use coracle_spec::ContainerId;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkfifoat, open};
 use rustix::io::Errno;
 
-use crate::create::in_user_namespace;
+use crate::builder::in_user_namespace;
 use crate::state::Record;
 use crate::{Container, Error, Result};
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use coracle::{Bundle, ContainerBuilder};
 
 use super::{copies, service_manager};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::log::Log;
 use crate::parse::Invocation;
 
@@ -19,11 +19,6 @@ pub fn create(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
 /// What `create` and `run` have in common.
 pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
     let Invocation { flags, globals, .. } = invocation;
-    if globals.is_set("systemd-cgroup") {
-        let message =
-            "--systemd-cgroup is not supported yet: leave it out to manage cgroups directly";
-        return Err(Failure::new(message));
-    }
     let mut bundle = Bundle::open(flags.last("bundle").unwrap_or(".".as_ref()))?;
     if let Some(config) = flags.last("config") {
         bundle = bundle.with_config(std::path::absolute(config)?);
@@ -31,6 +26,7 @@ pub fn builder(invocation: &Invocation) -> Result<ContainerBuilder> {
     let mut builder = ContainerBuilder::new(invocation.id()?.as_str(), bundle)?
         .no_pivot(flags.is_set("no-pivot"))
         .no_new_keyring(flags.is_set("no-new-keyring"))
+        .systemd_cgroup(globals.is_set("systemd-cgroup"))
         .rootless(invocation.rootless()?);
     if let Some(manager) = service_manager() {
         builder = builder.notify(manager);

@@ -53,7 +53,11 @@ pub const GLOBALS: &[Flag] = &[
     valued("log", None, "FILE", "append messages to a file"),
     valued("log-format", None, "text|json", "how messages are logged; as text if not given"),
     switch("debug", None, "log more than that"),
-    switch("systemd-cgroup", None, "let systemd manage cgroups (not supported yet)"),
+    switch(
+        "systemd-cgroup",
+        None,
+        "have systemd make cgroups, as units: cgroupsPath is slice:prefix:name",
+    ),
     valued(
         "rootless",
         None,

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use crate::error::Result;
+use crate::exit_code;
 use crate::log::Log;
 use crate::parse::Invocation;
 
@@ -49,6 +50,11 @@ pub struct Flag {
 }
 
 impl Command {
+    /// The exit code of its failures. For `exec` they must be told from what the program there returns.
+    pub fn failure(&self) -> u8 {
+        if self.name == "exec" { exit_code::EXEC_FAILURE } else { exit_code::FAILURE }
+    }
+
     /// Is what follows its first argument for another program?
     pub fn passes_on(&self) -> bool {
         *self.positional.end() == usize::MAX

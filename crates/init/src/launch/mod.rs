@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
+use coracle_mount::DetachedMount;
 use coracle_ns::NamespaceKind;
 use coracle_ns::idmap::write_maps;
 use coracle_process::{Channel, CloneArgs, Forked, SingleThreaded, fork};
@@ -93,7 +94,7 @@ impl Launcher {
         let (cgroup, members) = self.placement()?;
         let (wait, release) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
-        let cgroups = [cgroup, self.second_choice()?];
+        let cgroups = [cgroup, self.second_choice()?].map(|cgroup| self.cut_off(cgroup));
         let (proc, surroundings, namespaces) = match self.plan.place.clone() {
             Place::New(plan) => {
                 let (surroundings, namespaces) = self.prepare_new(&plan, &proc)?;
@@ -161,6 +162,18 @@ impl Launcher {
 
     fn second_choice(&mut self) -> Result<Option<OwnedFd>, InitError> {
         self.plan.cgroup.otherwise.map(|slot| self.descriptors.take(slot)).transpose()
+    }
+
+    /// The same cgroup, from which no path leads further up. The child has it for a moment, in a place where
+    /// others may see what it has.
+    fn cut_off(&self, cgroup: Option<OwnedFd>) -> Option<OwnedFd> {
+        let seen = matches!(self.plan.place, Place::Existing(_));
+        let copy = |cgroup: OwnedFd| match DetachedMount::copy_of(&cgroup, false) {
+            Ok(copy) => copy.into(),
+            // Who may not mount is not root of the container's user namespace either, who could look.
+            Err(_) => cgroup,
+        };
+        if seen { cgroup.map(copy) } else { cgroup }
     }
 
     /// Who is inside a namespace that is entered must not trace this process and so get at the host.
