@@ -4,7 +4,6 @@
 //! by the name of its descriptor in procfs, the mounts below it are looked up in mountinfo, and who has a
 //! detached mount attaches it first.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -81,14 +80,13 @@ fn path_of(fd: BorrowedFd<'_>) -> Result<String> {
 fn below(fd: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
     let (top, _) = place(fd)?;
     let mounts = mountinfo::read()?;
-    let by_id: HashMap<_, _> = mounts.iter().map(|mount| (mount.id, mount)).collect();
     let lacking = |what: &str| SyscallError::new("mount_setattr", what, Errno::NOSYS);
-    let path = &by_id.get(&top).ok_or_else(|| lacking("recursive, a mount out of sight"))?.path;
+    let tree = with_id(&mounts, top).ok_or_else(|| lacking("recursive, a mount out of sight"))?;
     mounts
         .iter()
-        .filter(|mount| is_below(mount, top, &by_id))
+        .filter(|mount| is_below(mount, top, &mounts))
         .map(|mount| {
-            let inside = mount.path.strip_prefix(path).unwrap_or(&mount.path);
+            let inside = mount.path.strip_prefix(&tree.path).unwrap_or(&mount.path);
             let found = open_inside(fd, inside)?;
             let hidden = || lacking(&format!("recursive, {}, covered", mount.path.display()));
             if place(found.as_fd())?.0 == mount.id { Ok(found) } else { Err(hidden()) }
@@ -96,10 +94,14 @@ fn below(fd: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
         .collect()
 }
 
-fn is_below(mount: &MountInfo, top: u64, by_id: &HashMap<u64, &MountInfo>) -> bool {
+fn with_id(mounts: &[MountInfo], id: u64) -> Option<&MountInfo> {
+    mounts.iter().find(|mount| mount.id == id)
+}
+
+fn is_below(mount: &MountInfo, top: u64, mounts: &[MountInfo]) -> bool {
     let mut next = mount;
     while next.parent != top {
-        match by_id.get(&next.parent) {
+        match with_id(mounts, next.parent) {
             // A root may be its own parent.
             Some(parent) if parent.id != next.id => next = parent,
             _ => return false,
@@ -142,9 +144,8 @@ mod tests {
             fstype: String::new(),
         };
         let mounts = [mount(1, 1), mount(9, 2), mount(2, 1), mount(3, 1), mount(4, 9), mount(7, 6)];
-        let by_id = mounts.iter().map(|mount| (mount.id, mount)).collect();
         let below = |top| -> Vec<u64> {
-            mounts.iter().filter(|it| is_below(it, top, &by_id)).map(|it| it.id).collect()
+            mounts.iter().filter(|it| is_below(it, top, &mounts)).map(|it| it.id).collect()
         };
         assert_eq!(below(2), [9, 4]);
         assert_eq!(below(1), [9, 2, 3, 4]);
