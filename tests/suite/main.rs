@@ -11,6 +11,7 @@ mod commands;
 mod crash;
 mod exec;
 mod formats;
+mod hooks;
 mod lifecycle;
 mod mounts;
 mod namespaces;
@@ -41,5 +42,6 @@ fn main() -> ExitCode {
     let suite = service_manager::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);
+    let suite = hooks::add_to(suite);
     suite.main()
 }

@@ -116,7 +116,7 @@ fn gains_a_capability(t: &mut Context) -> Result<Verdict> {
     let flags = ["--cap", "CAP_NET_RAW"];
     let given = KILL | NET_RAW;
     check_eq!(sets(&container, &flags)?, [given, given, given, 0, 0]);
-    let flags = ["--cap", "CAP_NET_RAW", "-c", "CAP_AUDIT_WRITE", "--cap", "CAP_KILL"];
+    let flags = ["-c", "CAP_NET_RAW", "-c", "CAP_AUDIT_WRITE", "-c", "CAP_KILL"];
     let given = given | AUDIT_WRITE;
     check_eq!(sets(&container, &flags)?, [given, given, given, 0, 0]);
     // Only while it lasts.

@@ -16,11 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{idle, in_both};
 
-pub const TESTS_FOR_ALL: &[Test] = tests![
-    does_not_wait_if_detached,
-    writes_the_pid_file,
-    has_no_other_descriptor,
-];
+pub const TESTS_FOR_ALL: &[Test] =
+    tests![does_not_wait_if_detached, writes_the_pid_file, has_no_other_descriptor,];
 
 pub const TESTS: &[Test] = tests![
     lets_the_program_open_its_streams_again,

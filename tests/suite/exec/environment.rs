@@ -27,7 +27,7 @@ pub const TESTS: &[Test] = tests![
 
 fn adds_variables_to_those_of_the_container(t: &mut Context) -> Result<Verdict> {
     in_both(t, |container| {
-        let flags = ["--env", "A=1", "-e", "B=2", "--env=TERM=mine", "-eA=3", "--env", "C="];
+        let flags = ["--env", "A=1", "--env=B=2", "--env=TERM=mine", "--env", "A=3", "--env", "C="];
         let output = container.exec_with(&flags, &["env"]).succeed()?;
         let mut lines: Vec<_> = output.lines();
         lines.sort_unstable();

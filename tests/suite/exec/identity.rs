@@ -142,7 +142,7 @@ fn does_not_look_up_a_number_as_a_name(t: &mut Context) -> Result<Verdict> {
 
 fn joins_more_groups(t: &mut Context) -> Result<Verdict> {
     let container = idle(t)?;
-    let flags = ["--user", "1:2", "--additional-gids", "3", "-g", "4000000000"];
+    let flags = ["--user", "1:2", "-g", "3", "-g", "4000000000"];
     check_eq!(identity(&container, &flags)?, ["1", "2", "2 3 4000000000"]);
     container.delete_forcibly()?;
     Ok(Passed)

@@ -103,7 +103,14 @@ fn is_in_a_cgroup_below_of_all_controllers(t: &mut Context) -> Result<Verdict> {
     let names = own.map(|line| line.split(':').nth(1).unwrap_or_default().split(',').next());
     let names: Vec<_> = names.map(Option::unwrap_or_default).collect();
     for directory in directories(t, &container, &names)? {
-        fs::create_dir(directory.join("below"))?;
+        let below = directory.join("below");
+        fs::create_dir(&below)?;
+        // Without, those of v1 take no processes.
+        for file in ["cpuset.cpus", "cpuset.mems"].iter().filter(|_| t.host().is_v1("cpuset")) {
+            if below.join(file).exists() {
+                fs::write(below.join(file), fs::read(directory.join(file))?)?;
+            }
+        }
     }
     let flags = [["--cgroup", "below"], ["--cgroup", "/below"]];
     for flags in flags.iter().take(if t.is_coracle() { 2 } else { 1 }) {
