@@ -21,6 +21,7 @@ mod real_roots;
 mod rootless;
 mod seccomp;
 mod service_manager;
+mod update;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let suite = old_kernels::add_to(suite);
     let suite = crash::add_to(suite);
     let suite = service_manager::add_to(suite);
+    let suite = update::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);
     let suite = hooks::add_to(suite);

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use crate::dir::{Dir, read_all};
 use crate::walk::{unless_gone, walk};
-use crate::{CgroupPaths, Error, Result};
+use crate::{CgroupPaths, Error, Mode, Result};
 
 const ADD_ATTEMPTS: usize = 5;
 const ADD_PAUSE: Duration = Duration::from_millis(30);
@@ -131,6 +131,15 @@ impl Cgroup {
     /// The hierarchies and controllers that [`Cgroup::create`] did without.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// Which versions it is on.
+    pub fn mode(&self) -> Mode {
+        match (&self.unified, self.legacy.is_empty()) {
+            (Some(_), true) => Mode::Unified,
+            (Some(_), false) => Mode::Hybrid,
+            (None, _) => Mode::Legacy,
+        }
     }
 
     /// Whether any of its directories is there.

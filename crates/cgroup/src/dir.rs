@@ -8,6 +8,7 @@ use coracle_sys::{Errno, SyscallError};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::retry_on_intr;
 
+use crate::journal::Journal;
 use crate::{Error, Result};
 
 const CGROUP_SUPER_MAGIC: u64 = 0x0027_e0eb;
@@ -20,22 +21,28 @@ pub(crate) struct Dir {
     fd: OnceLock<OwnedFd>,
     /// The path comes from a file, not from the table of mounts: look before touching it.
     recorded: bool,
+    journal: Journal,
 }
 
 impl Dir {
     /// A directory below a hierarchy's mount point.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, fd: OnceLock::new(), recorded: false }
+        Self { path, fd: OnceLock::new(), recorded: false, journal: Journal::default() }
     }
 
     /// A directory that somebody wrote down: it is refused if it is no cgroup, or the root of a
     /// hierarchy.
     pub(crate) fn recorded(path: PathBuf) -> Self {
-        Self { path, fd: OnceLock::new(), recorded: true }
+        Self { recorded: true, ..Self::new(path) }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What was in its files, while it is kept.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Its descriptor; [`Error::Gone`] if there is no such directory.
@@ -101,6 +108,11 @@ impl Dir {
 
     /// Writes a value with one write(2).
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<()> {
+        if self.journal.is_open()
+            && let Ok(old) = self.read(file)
+        {
+            self.journal.note(file, &old, value);
+        }
         let fd = self.open(file, OFlags::WRONLY)?;
         self.write_to(&fd, file, value)
     }

@@ -46,12 +46,13 @@ mod state;
 mod status;
 mod store;
 mod undo;
+mod update;
 
 pub use builder::{ContainerBuilder, Rootless};
 pub use container::{Container, now};
 pub use coracle_init::main as init_main;
 pub use coracle_process::{BlockedSignals, ExitStatus, Orphans, Signal};
-pub use coracle_spec::{Bundle, ContainerId, Features, LoadedSpec};
+pub use coracle_spec::{Bundle, ContainerId, Features, LoadedResources, LoadedSpec};
 pub use error::{Error, ErrorKind, Result};
 pub use exec::ExecBuilder;
 pub use features::features;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::json::{Map, Value};
-use crate::types::Process;
+use crate::types::{Process, Resources};
 use crate::validate::{self, Report};
 use crate::{Error, Result, Spec, Violation, json, unsupported};
 
@@ -77,6 +77,37 @@ impl LoadedProcess {
         let warnings = warnings_of(report, path)?;
         let spec = Spec::deserialize(document).map_err(not_understood(path))?;
         Ok(Self { process: spec.process, warnings })
+    }
+}
+
+/// Limits for a container that is there: what stands at `/linux/resources` of a configuration, in a document
+/// of its own.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedResources {
+    /// The typed document.
+    pub resources: Resources,
+    /// What is odd but does not matter, for the log.
+    pub warnings: Vec<Violation>,
+}
+
+impl LoadedResources {
+    /// Checks and types the document in `json`, which messages call `path`. In them, pointers begin with
+    /// `/linux/resources`, as in a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotJson`] and [`Error::Invalid`].
+    pub fn parse(json: &[u8], path: &Path) -> Result<Self> {
+        let mut resources = parse(json, path)?;
+        let mut report = Report::default();
+        validate::lone_resources(&mut report, &mut resources);
+        let linux = Value::Object(Map::of("resources", resources));
+        let document = Value::Object(Map::of("linux", linux));
+        unsupported::check(&mut report, &document);
+        let warnings = warnings_of(report, path)?;
+        let spec = Spec::deserialize(document).map_err(not_understood(path))?;
+        Ok(Self { resources: spec.linux.resources, warnings })
     }
 }
 

@@ -16,8 +16,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "/linux/mountLabel",
     "/linux/netDevices",
     "/linux/personality",
-    "/linux/resources/network",
-    "/linux/resources/rdma",
     "/linux/seccomp/defaultAction=SCMP_ACT_NOTIFY",
     "/linux/seccomp/listenerMetadata",
     "/linux/seccomp/listenerPath",

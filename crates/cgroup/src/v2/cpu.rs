@@ -6,9 +6,6 @@ use crate::resources::Cpu;
 use crate::set::{Skips, write_or_defer};
 use crate::{Error, Result};
 
-/// What the kernel has if nobody says otherwise.
-const DEFAULT_PERIOD: u64 = 100_000;
-
 const BURST: &str = "cpu.max.burst";
 
 pub(crate) fn set(dir: &Dir, cpu: &Cpu, skips: &mut Skips) -> Result<()> {
@@ -45,9 +42,12 @@ fn set_bandwidth(dir: &Dir, cpu: &Cpu, skips: &mut Skips) -> Result<()> {
     if quota.is_some() || period.is_some() {
         let quota = match quota {
             Some(quota @ 1..) => quota.to_string(),
-            _ => "max".into(),
+            Some(_) => "max".into(),
+            // What was there stays, as does the period if it is the one that is missing.
+            None => dir.read("cpu.max")?.split(' ').next().unwrap_or("max").to_owned(),
         };
-        dir.write("cpu.max", &format!("{quota} {}", period.unwrap_or(DEFAULT_PERIOD)))?;
+        let period = period.map(|period| format!(" {period}")).unwrap_or_default();
+        dir.write("cpu.max", &format!("{quota}{period}"))?;
     }
     retry.map_or(Ok(()), |burst| dir.write(BURST, &burst.to_string()))
 }

@@ -33,6 +33,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -60,6 +61,7 @@ pub use run::run;
 pub use spec::spec;
 pub use start::start;
 pub use state::state;
+pub use update::update;
 
 impl Invocation {
     /// What `--root` names.

@@ -78,6 +78,14 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::delete,
     },
     Command {
+        name: "update",
+        usage: "ID",
+        positional: 1..=1,
+        about: "change the limits of a container; all of them, or none if one is refused",
+        flags: flags::UPDATE,
+        run: cmd::update,
+    },
+    Command {
         name: "list",
         usage: "",
         positional: 0..=0,

@@ -125,6 +125,35 @@ pub const EXEC: &[Flag] = &[
     HELP,
 ];
 
+pub const UPDATE: &[Flag] = &[
+    valued("resources", Some('r'), "FILE", "a JSON file with limits; - is standard input"),
+    valued("blkio-weight", None, "N", "the weight of block devices, 10 to 1000"),
+    valued("cpu-period", None, "USEC", "the period of the CPU quota, in microseconds"),
+    valued(
+        "cpu-quota",
+        None,
+        "USEC",
+        "the CPU time in each period, in microseconds; -1 for no limit",
+    ),
+    valued("cpu-burst", None, "USEC", "the unused quota that may be saved up, in microseconds"),
+    valued("cpu-share", None, "N", "the CPU shares, 2 to 262144"),
+    valued("cpu-idle", None, "0|1", "run only when nothing else wants to"),
+    valued("cpu-rt-period", None, "USEC", "the real-time period, in microseconds; v1 only"),
+    valued("cpu-rt-runtime", None, "USEC", "the real-time runtime in each period; v1 only"),
+    valued("cpuset-cpus", None, "LIST", "the processors, as 0-3,7"),
+    valued("cpuset-mems", None, "LIST", "the memory nodes, as 0,1"),
+    valued("kernel-memory", None, "BYTES", "has no effect: kernel memory counts as memory"),
+    valued("kernel-memory-tcp", None, "BYTES", "has no effect: it counts as memory"),
+    valued("memory", None, "BYTES", "the limit of memory, as 512M; -1 for no limit"),
+    valued("memory-reservation", None, "BYTES", "the memory that the kernel tries to leave it"),
+    valued("memory-swap", None, "BYTES", "the limit of memory and swap together; -1 for no limit"),
+    valued("pids-limit", None, "N", "the most processes and threads; -1 for no limit"),
+    valued("unified", None, "FILE=VALUE", "a file of the v2 cgroup and what to write; repeatable"),
+    valued("l3-cache-schema", None, "SCHEMA", "the share of the L3 cache (Intel RDT)"),
+    valued("mem-bw-schema", None, "SCHEMA", "the share of the memory bandwidth (Intel RDT)"),
+    HELP,
+];
+
 pub const START: &[Flag] = &[HELP];
 
 pub const STATE: &[Flag] = &[HELP];

@@ -116,6 +116,15 @@ pub(crate) fn lower_exec(spec: &Spec, id: &str, available: CapSet) -> Result<Low
     Ok(LoweredExec { process, confine, warnings })
 }
 
+/// Turns limits for a container that is there into plans; the rules for its devices are not among them.
+pub(crate) fn lower_resources(
+    oci: &coracle_spec::types::Resources,
+    warnings: &mut Vec<String>,
+) -> Result<Resources> {
+    let limits = resources::lower(oci, &[], warnings)?;
+    Ok(Resources { devices: Vec::new(), ..limits })
+}
+
 /// The name of a container's session keyring, as runc's.
 fn keyring(id: &str, no_new_keyring: bool) -> Option<String> {
     (!no_new_keyring).then(|| format!("_ses.{id}"))

@@ -1,8 +1,8 @@
 //! `/linux/resources`.
 
 use coracle_cgroup::{
-    BlockIo, Cpu, DeviceAccess, DeviceKind, DeviceRule, HugePages, Memory, Resources,
-    ThrottleDevice, WeightDevice, default_device_rules,
+    BlockIo, Cpu, DeviceAccess, DeviceKind, DeviceRule, HugePages, Memory, Network, Rdma,
+    Resources, ThrottleDevice, WeightDevice, default_device_rules,
 };
 use coracle_mount::{DeviceKind as NodeKind, DeviceNode};
 use coracle_spec::types::{self, RuleType};
@@ -28,10 +28,23 @@ pub(super) fn lower(
         pids: oci.pids.limit,
         block_io: block_io(&oci.block_io),
         huge_pages: oci.hugepage_limits.iter().map(huge_pages).collect(),
+        network: network(&oci.network),
+        rdma: oci.rdma.iter().map(|(device, limit)| (device.clone(), rdma(*limit))).collect(),
         unified: oci.unified.clone(),
         devices,
-        ..Resources::default()
     })
+}
+
+fn network(oci: &types::Network) -> Network {
+    let priorities = oci.priorities.iter();
+    Network {
+        class_id: oci.class_id,
+        priorities: priorities.map(|entry| (entry.name.clone(), entry.priority)).collect(),
+    }
+}
+
+fn rdma(oci: types::Rdma) -> Rdma {
+    Rdma { hca_handles: oci.hca_handles, hca_objects: oci.hca_objects }
 }
 
 fn memory(oci: &types::Memory, warnings: &mut Vec<String>) -> Memory {

@@ -3,7 +3,7 @@
 use super::report::{At, Fault, Report};
 use super::schema::{Kind, Object, field, free_list, free_object, object, required};
 use super::text::{any, host_name, not_empty};
-use super::{hooks, idmap, linux, mounts, namespaces, process};
+use super::{hooks, idmap, linux, mounts, namespaces, process, resources};
 use crate::OCI_VERSION;
 use crate::json::{Map, Value};
 
@@ -47,6 +47,12 @@ pub(crate) fn document(report: &mut Report, document: &mut Value<'_>) {
 /// The same for a process alone, which stands for the one of a document.
 pub(crate) fn lone_process(report: &mut Report, process: &mut Value<'_>) {
     process::PROCESS.check(report, &At::DOCUMENT.key("process"), process);
+}
+
+/// The same for limits alone.
+pub(crate) fn lone_resources(report: &mut Report, resources: &mut Value<'_>) {
+    let linux = At::DOCUMENT.key("linux");
+    resources::RESOURCES.check(report, &linux.key("resources"), resources);
 }
 
 /// A semantic version that this crate implements: any 1.x.y.

@@ -21,7 +21,7 @@ mod seccomp;
 mod sysctl;
 mod text;
 
-pub(crate) use document::{document, lone_process};
+pub(crate) use document::{document, lone_process, lone_resources};
 pub(crate) use report::{At, Fault, Report};
 pub use sysctl::sysctl_path;
 
