@@ -10,7 +10,7 @@ use coracle_testkit::{
     tests,
 };
 
-use super::idle;
+use super::{idle, rounds};
 
 pub const TESTS: &[Test] = tests![
     shows_nothing_of_the_host_while_it_joins,
@@ -23,8 +23,8 @@ pub const TESTS: &[Test] = tests![
     runs_no_program_of_the_container_outside,
 ];
 
-const EXECS: usize = 500;
-const AT_ONCE: usize = 4;
+const EXECS: u32 = 500;
+const AT_ONCE: u32 = 4;
 
 /// Looks at every process but its own over and over, with nothing but what the shell itself can do.
 ///
@@ -67,7 +67,7 @@ fn spy(t: &Context, bundle: Bundle) -> Result<Container> {
 fn is_blind(t: &Context, bundle: Bundle) -> Result<()> {
     let runtime = fs::read(t.runtime().path())?;
     let container = spy(t, bundle)?;
-    for _ in 0..EXECS / AT_ONCE {
+    for _ in 0..rounds(EXECS) / AT_ONCE {
         let some = (0..AT_ONCE).map(|_| container.exec(&["true"]).spawn());
         for one in some.collect::<Result<Vec<_>>>()? {
             one.wait()?.expect(0)?;

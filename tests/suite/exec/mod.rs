@@ -16,7 +16,7 @@ mod terminals;
 use std::fs;
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Container, Context, Result, Suite, Verdict};
+use coracle_testkit::{Container, Context, Result, Suite, Verdict, scaled};
 
 use crate::rootless;
 
@@ -62,6 +62,11 @@ fn in_both(t: &Context, attempt: impl Fn(&Container) -> Result<()>) -> Result<Ve
     attempt(&container)?;
     container.delete_forcibly()?;
     Ok(Passed)
+}
+
+/// So many rounds of something, fewer on slow machines.
+fn rounds(count: u32) -> u32 {
+    count / u32::try_from(scaled(1).as_secs()).unwrap_or(1)
 }
 
 /// A file with the description of a process.

@@ -9,7 +9,7 @@ use coracle_testkit::{
     Container, Context, Output, Result, Test, Verdict, check, check_eq, eventually, scaled, tests,
 };
 
-use super::idle;
+use super::{idle, rounds};
 
 pub const TESTS: &[Test] = tests![
     many_short_lives_end_with_the_right_code,
@@ -35,7 +35,7 @@ fn moments(count: u32, longest: u32) -> impl Iterator<Item = Duration> {
 
 fn many_short_lives_end_with_the_right_code(t: &mut Context) -> Result<Verdict> {
     let container = idle(t)?;
-    let codes: Vec<u32> = (0..SHORT_LIVES).map(|round| round % 255).collect();
+    let codes: Vec<u32> = (0..rounds(SHORT_LIVES)).map(|round| round % 255).collect();
     for eight in codes.chunks(8) {
         let running = eight.iter().map(|code| {
             let exec = container.exec(&["sh", "-c", &format!("echo {code}; exit {code}")]);
@@ -64,7 +64,7 @@ const PROGRAMS: [&[&str]; 3] = [&["true"], &["sleep", "1000"], &["sh", "-c", "sl
 fn ends_when_the_container_is_deleted(t: &mut Context) -> Result<Verdict> {
     let bundle = t.bundle()?.args(&["sleep", "1000"]);
     let bundles = [bundle.clone(), bundle.without_namespace("pid")];
-    for (round, moment) in moments(DELETIONS, 12).enumerate() {
+    for (round, moment) in moments(rounds(DELETIONS), 12).enumerate() {
         let container = t.start(&bundles[round % 2])?;
         let running = container.exec(PROGRAMS[round % 3]).deadline(5).spawn()?;
         sleep(moment);
@@ -76,9 +76,8 @@ fn ends_when_the_container_is_deleted(t: &mut Context) -> Result<Verdict> {
 }
 
 fn ends_when_the_container_ends(t: &mut Context) -> Result<Verdict> {
-    let bundle = t.bundle()?.script("read line < /dev/shm/pipe");
-    let bundle = bundle.script("mkfifo /dev/shm/pipe; echo ready; read line < /dev/shm/pipe");
-    for (round, moment) in moments(ENDS, 12).enumerate() {
+    let bundle = t.bundle()?.idle();
+    for (round, moment) in moments(rounds(ENDS), 12).enumerate() {
         let container = t.start(&bundle)?;
         container.wait_for("ready")?;
         let running = container.exec(PROGRAMS[round % 3]).deadline(5).spawn()?;
@@ -98,7 +97,7 @@ fn processes(t: &Context, container: &Container) -> Result<usize> {
 
 /// The audit sees what stays on the host.
 fn is_killed(t: &Context, container: &Container, program: &[&str]) -> Result<()> {
-    for moment in moments(DEATHS, 10) {
+    for moment in moments(rounds(DEATHS), 10) {
         let running = container.exec(program).spawn()?;
         sleep(moment);
         running.kill()?;
