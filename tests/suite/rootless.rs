@@ -31,6 +31,8 @@ const TESTS: &[Test] = tests![
     maps_more_users_with_newuidmap,
     cannot_reach_containers_of_root,
     is_confined_as_others_are,
+    says_that_it_needs_a_user_namespace,
+    says_which_limit_is_in_the_way,
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
@@ -275,5 +277,27 @@ fn is_confined_as_others_are(t: &mut Context) -> Result<Verdict> {
     check_has!(output.stdout, "CapBnd:\t0000000020000420", "NoNewPrivs:\t1", "Seccomp:\t2");
     check_eq!(output.stderr.matches("Read-only file system").count(), 2);
     check!(output.stderr.contains("ermission denied") || output.stderr.contains("not permitted"));
+    Ok(Passed)
+}
+
+fn says_that_it_needs_a_user_namespace(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others have other messages");
+    let bundle = bundle(t)?.without_namespace("user");
+    let bundle = bundle.remove("/linux/uidMappings").remove("/linux/gidMappings");
+    run(t, &bundle)?.refused(&["user namespace", "spec --rootless", "EPERM"])?;
+    Ok(Passed)
+}
+
+fn says_which_limit_is_in_the_way(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others have other messages");
+    let bundle =
+        bundle(t)?.set("/linux/uidMappings/0/hostID", 0).set("/linux/gidMappings/0/hostID", 0);
+    // Of a user namespace of its own, so that nobody else is limited.
+    let limit = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let nested = |script| ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"];
+    let probe = t.as_user(Cmd::new("true").through(nested(limit))).run()?;
+    need!(probe.code() == 0, "the limits of user namespaces cannot be changed here");
+    let command = t.as_user(t.run_with(&bundle, &[])?.through(nested(limit)));
+    command.run()?.refused(&["user.max_user_namespaces", "ENOSPC"])?;
     Ok(Passed)
 }

@@ -58,6 +58,16 @@ fn said(output: &str) -> String {
 }
 
 impl Error {
+    /// What the kernel said, where it said something.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Syscall { source, .. } | Self::NotExecutable { source, .. } => {
+                Some(source.errno())
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn syscall(
         what: &'static str,
         call: &'static str,

@@ -120,8 +120,35 @@ impl Launcher {
             args.cgroup = Some(next);
             forked = fork(&args, &witness);
         }
-        let forked = forked.step("creating the container's process")?;
+        let forked = forked.map_err(|error| {
+            let hint = self.remedy(error.errno());
+            InitError::new(format!("creating the container's process{hint}"), &error)
+        })?;
         Ok((forked, Common { proc, surroundings, wait, release, members }))
+    }
+
+    /// What can be done where the kernel makes no process in the namespaces that were asked for.
+    fn remedy(&self, errno: Option<Errno>) -> &'static str {
+        let Place::New(plan) = &self.plan.place else { return "" };
+        match (errno, plan.namespaces.create.contains(NamespaceKind::User)) {
+            (Some(Errno::PERM), true) => {
+                " (are user namespaces forbidden? sysctl kernel.unprivileged_userns_clone=1 and \
+                 kernel.apparmor_restrict_unprivileged_userns=0 allow them)"
+            }
+            (Some(Errno::PERM), false) => {
+                " (only root may do it like this: add a user namespace to /linux/namespaces, as \
+                 coracle spec --rootless does)"
+            }
+            (Some(Errno::NOSPC), _) => {
+                " (there are too many namespaces: raise sysctl user.max_user_namespaces and its \
+                 like)"
+            }
+            (Some(Errno::USERS), _) => " (user namespaces are 32 deep at most)",
+            (Some(Errno::AGAIN), _) => {
+                " (there are too many processes: raise pids.max of the cgroup or RLIMIT_NPROC)"
+            }
+            _ => "",
+        }
     }
 
     /// Does for the child what it will have no right to do: it inherits these.
