@@ -145,7 +145,7 @@ impl Dir {
         }
     }
 
-    fn read_error(&self, file: &str, errno: Errno) -> Error {
+    pub(crate) fn read_error(&self, file: &str, errno: Errno) -> Error {
         match errno {
             Errno::NODEV => self.gone(),
             _ => Error::read(SyscallError::new(

@@ -96,5 +96,9 @@ pub use resources::{
     BlockIo, Cpu, HugePages, Memory, Network, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
 pub use root::{CgroupPaths, CgroupRoot, Hierarchy, Mode};
-pub use stats::Stats;
+pub use stats::{
+    BlockIoStats, CpuStats, CpuTime, CpusetFlags, CpusetStats, DeviceIo, HugePageStats,
+    HugePageUsage, IoCounts, MemoryStats, MemoryUsage, PidsStats, Pressure, QueueIo, RdmaStats,
+    Stall, Stats, Throttling,
+};
 pub use systemd::{BusError, SystemdManager, SystemdUnit};

@@ -119,17 +119,18 @@ fn frozen_processes_do_not_run() {
     let Some(root) = host() else { return };
     let mut scratch = Scratch::new(&root, "freeze");
     scratch.spawn("while :; do :; done");
+    let used = || scratch.cgroup.stats().unwrap().cpu.unwrap().usage;
     assert!(!scratch.cgroup.frozen().unwrap());
     for _ in 0..10 {
         scratch.cgroup.freeze(LONG).unwrap();
         assert!(scratch.cgroup.frozen().unwrap());
-        let used = scratch.cgroup.stats().unwrap().cpu;
+        let before = used();
         std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(scratch.cgroup.stats().unwrap().cpu, used);
+        assert_eq!(used(), before);
         scratch.cgroup.thaw().unwrap();
         assert!(!scratch.cgroup.frozen().unwrap());
         let deadline = Instant::now() + LONG;
-        while scratch.cgroup.stats().unwrap().cpu == used {
+        while used() == before {
             assert!(Instant::now() < deadline, "runs no more");
         }
     }

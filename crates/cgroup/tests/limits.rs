@@ -117,7 +117,9 @@ fn places_and_numbers_are_read_back() {
     assert!(scratch.run("[ $(nproc) = 1 ]"));
     scratch.spawn("sleep 1000");
     let stats = scratch.cgroup.stats().unwrap();
-    assert!(stats.pids >= Some(1) && stats.memory.is_some() && stats.cpu.is_some(), "{stats:?}");
+    assert!(stats.pids.is_some_and(|pids| pids.current >= 1 && pids.limit.is_none()), "{stats:?}");
+    assert!(stats.memory.is_some() && stats.cpu.is_some(), "{stats:?}");
+    assert_eq!(stats.cpuset.unwrap().cpus, [0]);
     scratch.finish();
 }
 
