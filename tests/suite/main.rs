@@ -9,6 +9,7 @@ mod bad_input;
 mod cgroups;
 mod commands;
 mod crash;
+mod engines;
 mod exec;
 mod formats;
 mod hooks;
@@ -21,6 +22,7 @@ mod real_roots;
 mod rootless;
 mod seccomp;
 mod service_manager;
+mod systemd;
 mod update;
 
 use std::process::ExitCode;
@@ -41,9 +43,11 @@ fn main() -> ExitCode {
     let suite = old_kernels::add_to(suite);
     let suite = crash::add_to(suite);
     let suite = service_manager::add_to(suite);
+    let suite = systemd::add_to(suite);
     let suite = update::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);
     let suite = hooks::add_to(suite);
+    let suite = engines::add_to(suite);
     suite.main()
 }

@@ -30,6 +30,9 @@ const MAX_SKIPPED: &str = "CORACLE_TEST_MAX_SKIPPED";
 const SKIPPED_HERE: usize = 6;
 const SKIPPED_IN_GUEST: usize = 15;
 
+/// They need a machine of their own.
+const NOT_SYSTEMD: [&str; 2] = ["--skip", "systemd::"];
+
 /// The emulated machine is about ten times slower.
 const GUEST_SLOWNESS: &str = "CORACLE_TEST_SLOW=10";
 
@@ -65,7 +68,7 @@ fn run_here(coracle: &Path) -> anyhow::Result<()> {
     for program in suite {
         let mut command = process::Command::new(&program);
         command.env("CORACLE_BIN", coracle).current_dir(workspace::root());
-        command.env(MAX_SKIPPED, SKIPPED_HERE.to_string());
+        command.env(MAX_SKIPPED, SKIPPED_HERE.to_string()).args(NOT_SYSTEMD);
         finish("the suite", &mut command)?;
     }
     Ok(())
@@ -88,7 +91,25 @@ fn run_in_guest(coracle: &Path, kernel: Option<&str>) -> anyhow::Result<()> {
     }
     let skipped = format!("{MAX_SKIPPED}={SKIPPED_IN_GUEST}");
     for program in suite()? {
-        finish("the suite in the guest", &mut guest(kernel, &[&bin, &skipped], &program)?)?;
+        let mut command = guest(kernel, &[&bin, &skipped], &program)?;
+        finish("the suite in the guest", command.args(NOT_SYSTEMD))?;
+        run_with_systemd(&bin, &program)?;
+    }
+    Ok(())
+}
+
+/// The tests that need a service manager: that of the system, and that of a user.
+fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
+    let xtask = std::env::current_exe().context("where xtask is")?;
+    for user in [None, Some("--user")] {
+        let mut command = process::Command::new(&xtask);
+        command.args(["guest", "--timeout", "1800", "--init", "systemd"]).args(user);
+        command.arg("--share").arg(build::target_directory()?);
+        for variable in [bin, GUEST_SLOWNESS, "CORACLE_TEST_HOST_WIDE=1"] {
+            command.args(["--env", variable]);
+        }
+        command.arg("--").arg(program).arg("systemd::").current_dir(workspace::root());
+        finish("the tests of systemd in the guest", &mut command)?;
     }
     Ok(())
 }

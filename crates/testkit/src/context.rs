@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::audit::Scope;
 use crate::rootfs::Template;
-use crate::stage::work_directory;
+use crate::stage::{is_apart, work_directory};
 use crate::{Bundle, Cmd, Container, Flavour, Host, Output, Result, Runtime, eventually};
 
 /// The user that unprivileged commands run as, when the tests run as root.
@@ -43,7 +43,7 @@ impl Shared {
         let specs = [runtime.spec(&scratch, &[])?, runtime.spec(&scratch, &["--rootless"])?];
         fs::remove_dir(&scratch)?;
         let reaper = rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
-        let private = if host.is_root() { &["/run", "/dev/shm"][..] } else { &[] };
+        let private = if is_apart() { &["/run", "/dev/shm"][..] } else { &[] };
         let private = private.iter().map(PathBuf::from).collect();
         let hierarchies = host.hierarchies().into_iter().map(Path::to_owned).collect();
         let scope = Scope { tag: tag.to_owned(), reaper, hierarchies, private };

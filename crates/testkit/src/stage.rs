@@ -48,6 +48,12 @@ impl Role {
     }
 }
 
+/// Are the tests in namespaces of their own? Not a user's, and not those that need the host's service manager:
+/// it knows processes by their numbers in its own pid namespace.
+pub(crate) fn is_apart() -> bool {
+    geteuid().is_root() && env::var_os("CORACLE_TEST_HOST_WIDE").is_none()
+}
+
 /// Where a run keeps all its files.
 pub(crate) fn work_directory(tag: &str) -> PathBuf {
     env::temp_dir().join(format!("coracle-tests-{tag}"))
@@ -59,7 +65,7 @@ pub(crate) fn outside() -> Result<ExitCode> {
     let tag = format!("ct{:x}x{:x}", std::process::id(), now & 0xffff);
     let work = work_directory(&tag);
     fs::create_dir(&work).with_context(|| format!("cannot create {}", work.display()))?;
-    if geteuid().is_root() {
+    if is_apart() {
         unshare(CloneFlags::CLONE_NEWPID).context("root needs CAP_SYS_ADMIN for the tests")?;
     }
     let ended = attend(again(REAPER, &tag).stdout(Stdio::piped()));
@@ -78,7 +84,7 @@ fn attend(command: &mut Command) -> Result<ExitCode> {
 /// Adopts and reaps whatever the tests orphan, until the suite ends.
 pub(crate) fn reaper(tag: &str) -> Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    if geteuid().is_root() {
+    if is_apart() {
         isolate(&work_directory(tag))?;
     } else {
         set_child_subreaper(Some(getpid()))?;

@@ -36,7 +36,7 @@ impl SystemdManager {
         let mut attempt = 0;
         loop {
             match Self::try_connect(user) {
-                Err(BusError::Io { .. } | BusError::Protocol { .. }) if attempt < RESTARTS => {
+                Err(error) if error.is_disruption() && attempt < RESTARTS => {
                     if attempt == 0 && !is_running(user) {
                         return Err(absent(user));
                     }
@@ -108,7 +108,48 @@ impl SystemdManager {
         ];
         // One that failed before is in the way of a new one of its name.
         self.reset_failed(unit);
-        self.job("StartTransientUnit", body, unit, "start")
+        let start = |manager: &mut Self| manager.job("StartTransientUnit", body.clone(), unit);
+        self.undisrupted(start, |manager| manager.is_active(unit))
+            .map_err(|error| failure(START, error))
+    }
+
+    /// Does something, and again if systemd was gone in between, unless it turns out that it `is_done`.
+    fn undisrupted(
+        &mut self,
+        mut action: impl FnMut(&mut Self) -> Result<(), BusError>,
+        mut is_done: impl FnMut(&mut Self) -> Result<bool, BusError>,
+    ) -> Result<(), BusError> {
+        let mut disrupted = false;
+        for _ in 0..RESTARTS {
+            match action(self) {
+                Err(error) if error.is_disruption() => disrupted = true,
+                // What was disrupted may have been done.
+                Err(error) if disrupted => return if is_done(self)? { Ok(()) } else { Err(error) },
+                result => return result,
+            }
+            std::thread::sleep(RESTART_PAUSE);
+            if let Ok(manager) = Self::try_connect(self.user) {
+                *self = manager;
+                if is_done(self).unwrap_or_default() {
+                    return Ok(());
+                }
+            }
+        }
+        action(self)
+    }
+
+    /// What systemd says of a unit; nothing if it does not know it.
+    fn active_state(&mut self, unit: &SystemdUnit) -> Result<Option<String>, BusError> {
+        let known = match self.manager("GetUnit", vec![Value::str(unit.name())]) {
+            Err(error) if error.is("NoSuchUnit") => return Ok(None),
+            known => known?,
+        };
+        let path = known.first().and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.get(&path, "org.freedesktop.systemd1.Unit", "ActiveState").map(Some)
+    }
+
+    fn is_active(&mut self, unit: &SystemdUnit) -> Result<bool, BusError> {
+        Ok(self.active_state(unit)?.as_deref() == Some("active"))
     }
 
     fn basic_properties(&self, unit: &SystemdUnit, pid: u32) -> Vec<(String, Value)> {
@@ -143,19 +184,22 @@ impl SystemdManager {
             Value::Bool(true),
             Value::Array("(sv)".into(), limits.collect()),
         ];
-        let changed = self.manager("SetUnitProperties", body).map(drop);
+        let change =
+            |manager: &mut Self| manager.manager("SetUnitProperties", body.clone()).map(drop);
+        let changed = self.undisrupted(change, |_| Ok(false));
         changed.map_err(|error| failure("set limits by systemd", error))
     }
 
     /// Stops the unit, which ends its processes, and forgets it. One that does not exist is no error.
     pub fn stop(&mut self, unit: &SystemdUnit) -> Result<()> {
         let body = vec![Value::str(unit.name()), Value::str("replace")];
-        let stopped = self.job("StopUnit", body, unit, "stop");
-        self.reset_failed(unit);
-        match stopped {
-            Err(Error::Systemd { source, .. }) if source.is("NoSuchUnit") => Ok(()),
+        let stop = |manager: &mut Self| match manager.job("StopUnit", body.clone(), unit) {
+            Err(error) if error.is("NoSuchUnit") => Ok(()),
             stopped => stopped,
-        }
+        };
+        let stopped = self.undisrupted(stop, |manager| Ok(manager.active_state(unit)?.is_none()));
+        self.reset_failed(unit);
+        stopped.map_err(|error| failure(STOP, error))
     }
 
     /// Forgets a unit that failed. That there mostly is none is an error to systemd only.
@@ -169,21 +213,18 @@ impl SystemdManager {
         method: &'static str,
         body: Vec<Value>,
         unit: &SystemdUnit,
-        action: &'static str,
-    ) -> Result<()> {
-        let refused = |error| failure(if action == "start" { START } else { STOP }, error);
+    ) -> Result<(), BusError> {
         // Without it, signals go to others only.
-        self.manager("Subscribe", Vec::new()).map_err(refused)?;
-        let job = self.manager(method, body).map_err(refused)?;
+        self.manager("Subscribe", Vec::new())?;
+        let job = self.manager(method, body)?;
         let job = job.first().and_then(Value::as_str).unwrap_or_default().to_owned();
-        let ended = self.connection.wait_signal(|signal| is_end_of(signal, &job));
-        let ended = ended.map_err(refused)?;
+        let ended = self.connection.wait_signal(|signal| is_end_of(signal, &job))?;
         match ended.body.get(3).and_then(Value::as_str) {
             Some("done") => Ok(()),
-            result => Err(refused(BusError::Refused {
+            result => Err(BusError::Refused {
                 name: format!("job {}", result.unwrap_or("without a result")),
-                message: format!("could not {action} {}: see journalctl", unit.name()),
-            })),
+                message: format!("{method} of {} failed: see journalctl", unit.name()),
+            }),
         }
     }
 
@@ -198,12 +239,16 @@ impl SystemdManager {
     }
 
     fn property(&mut self, name: &str) -> Result<String, BusError> {
+        self.get(OBJECT, MANAGER, name)
+    }
+
+    fn get(&mut self, path: &str, interface: &str, name: &str) -> Result<String, BusError> {
         let answer = self.connection.call(&Call {
             destination: DESTINATION,
-            path: OBJECT,
+            path,
             interface: "org.freedesktop.DBus.Properties",
             member: "Get",
-            body: vec![Value::str(MANAGER), Value::str(name)],
+            body: vec![Value::str(interface), Value::str(name)],
         })?;
         match answer.first() {
             Some(Value::Variant(value)) => Ok(value.as_str().unwrap_or_default().to_owned()),

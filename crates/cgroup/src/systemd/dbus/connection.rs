@@ -48,6 +48,19 @@ pub enum BusError {
 }
 
 impl BusError {
+    /// Has systemd gone, as while it executes itself anew?
+    pub(crate) fn is_disruption(&self) -> bool {
+        const GONE: [&str; 4] = ["NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner"];
+        match self {
+            Self::Io { .. } | Self::Protocol { .. } => true,
+            Self::Refused { name, .. } => {
+                let name = name.strip_prefix("org.freedesktop.DBus.Error.");
+                name.is_some_and(|name| GONE.contains(&name))
+            }
+            Self::Timeout(_) => false,
+        }
+    }
+
     /// Is it this error of systemd's, without the prefix `org.freedesktop.systemd1.`?
     pub(crate) fn is(&self, error: &str) -> bool {
         let name = match self {
