@@ -30,6 +30,9 @@ const MAX_SKIPPED: &str = "CORACLE_TEST_MAX_SKIPPED";
 const SKIPPED_HERE: usize = 6;
 const SKIPPED_IN_GUEST: usize = 15;
 
+/// Groups of the suite that run in a guest beside the one for the rest.
+const APART: [&str; 3] = ["exec::", "hooks::", "commands::"];
+
 /// They need a machine of their own.
 const NOT_SYSTEMD: [&str; 2] = ["--skip", "systemd::"];
 
@@ -83,19 +86,51 @@ pub fn suite() -> anyhow::Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
+/// Runs everything in guests, two at a time: most of what one does it does on one processor.
 fn run_in_guest(coracle: &Path, kernel: Option<&str>) -> anyhow::Result<()> {
     let bin = format!("CORACLE_BIN={}", coracle.display());
     let cgroup = build::tests(&["--package", "coracle-cgroup", "--tests"])?;
-    for program in cgroup {
-        finish("the tests of cgroups in the guest", &mut guest(kernel, &[&bin], &program)?)?;
-    }
+    let suite = suite()?;
+    let one = || {
+        for program in &cgroup {
+            finish_quietly(
+                "the tests of cgroups in the guest",
+                &mut guest(kernel, &[&bin], program)?,
+            )?;
+        }
+        suite.iter().try_for_each(|program| {
+            let mut rest = suite_in_guest(kernel, &bin, program)?;
+            rest.args(NOT_SYSTEMD);
+            for group in APART {
+                rest.args(["--skip", group]);
+            }
+            finish_quietly("most of the suite in the guest", &mut rest)
+        })
+    };
+    let other = || {
+        suite.iter().try_for_each(|program| {
+            run_with_systemd(&bin, program)?;
+            APART.iter().try_for_each(|group| {
+                let what = format!("the group {group} of the suite in the guest");
+                finish_quietly(&what, suite_in_guest(kernel, &bin, program)?.arg(group))
+            })
+        })
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one: anyhow::Result<()> = one();
+        let other = other.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+        one.and(other)
+    })
+}
+
+fn suite_in_guest(
+    kernel: Option<&str>,
+    bin: &str,
+    program: &Path,
+) -> anyhow::Result<process::Command> {
     let skipped = format!("{MAX_SKIPPED}={SKIPPED_IN_GUEST}");
-    for program in suite()? {
-        let mut command = guest(kernel, &[&bin, &skipped], &program)?;
-        finish("the suite in the guest", command.args(NOT_SYSTEMD))?;
-        run_with_systemd(&bin, &program)?;
-    }
-    Ok(())
+    guest(kernel, &[bin, &skipped], program)
 }
 
 /// The tests that need a service manager: that of the system, and that of a user.
@@ -109,7 +144,7 @@ fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
             command.args(["--env", variable]);
         }
         command.arg("--").arg(program).arg("systemd::").current_dir(workspace::root());
-        finish("the tests of systemd in the guest", &mut command)?;
+        finish_quietly("the tests of systemd in the guest", &mut command)?;
     }
     Ok(())
 }
@@ -118,13 +153,26 @@ fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
 fn guest(kernel: Option<&str>, env: &[&str], program: &Path) -> anyhow::Result<process::Command> {
     let xtask = std::env::current_exe().context("where xtask is")?;
     let mut command = process::Command::new(xtask);
-    command.args(["guest", "--timeout", "1800"]).arg("--share").arg(build::target_directory()?);
+    command.args(["guest", "--timeout", "2400"]);
+    command.arg("--share").arg(build::target_directory()?);
     for variable in env.iter().chain(&[GUEST_SLOWNESS]) {
         command.args(["--env", variable]);
     }
     command.args(kernel.map(|version| format!("--kernel={version}")));
     command.arg("--").arg(program).current_dir(workspace::root());
     Ok(command)
+}
+
+/// Runs a command to its successful end, and shows its output then, in one piece.
+fn finish_quietly(what: &str, command: &mut process::Command) -> anyhow::Result<()> {
+    eprintln!("xtask: {what}: started");
+    let output = command.output().with_context(|| format!("cannot run {what}"))?;
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    eprintln!("xtask: {what}:\n{}{}", said[0], said[1]);
+    if !output.status.success() {
+        bail!("{what} failed with {}", output.status);
+    }
+    Ok(())
 }
 
 /// Runs a command whose output is for the user, to its successful end.

@@ -8,6 +8,7 @@
 //!
 //! - `CORACLE_BIN`: the command to be tested; else the newest that is built in `target`;
 //! - `CORACLE_TEST_RUNTIME`: another runtime to be tested instead, as `/usr/bin/runc`;
+//! - `CORACLE_TEST_RELOADS`: how often systemd is reloaded under a container;
 //! - `CORACLE_TEST_HOST_WIDE`: the tests stay in the host's namespaces, for those of systemd;
 //! - `CORACLE_TEST_SLOW`: a factor for every deadline, on slow machines;
 //! - `CORACLE_TEST_MAX_SKIPPED`: more skipped tests than that are a failure;
