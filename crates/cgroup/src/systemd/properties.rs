@@ -14,6 +14,7 @@ use crate::{Cpu, DeviceAccess, DeviceKind, DeviceRule, Memory, Resources, Result
 pub(super) type Properties = Vec<(&'static str, Value)>;
 
 /// The versions of systemd that brought properties, where they matter.
+const DEVICE_NUMBERS: u32 = 240;
 const QUOTA_PERIOD: u32 = 242;
 const CPUSET: u32 = 244;
 const IDLE: u32 = 252;
@@ -50,7 +51,7 @@ pub(super) fn of_resources(
         properties.push(("TasksMax", Value::U64(or_infinite(limit))));
     }
     if !resources.devices.is_empty() {
-        devices(&resources.devices, &mut properties)?;
+        devices(&resources.devices, version, &mut properties)?;
     }
     of_unified(resources, &mut properties);
     Ok(properties)
@@ -136,7 +137,7 @@ fn bits(list: &str) -> Option<Vec<u8>> {
 
 /// The devices that are allowed. systemd knows no exceptions from what is allowed, so with such a policy
 /// it lets everything pass, and the cgroup's own filter decides.
-fn devices(rules: &[DeviceRule], properties: &mut Properties) -> Result<()> {
+fn devices(rules: &[DeviceRule], version: u32, properties: &mut Properties) -> Result<()> {
     let policy = Policy::from_rules(rules)?;
     if policy.allow {
         properties.push(("DevicePolicy", Value::str("auto")));
@@ -145,7 +146,7 @@ fn devices(rules: &[DeviceRule], properties: &mut Properties) -> Result<()> {
     }
     let majors = std::fs::read_to_string("/proc/devices").unwrap_or_default();
     let entry = |(devices, access): (&Devices, &DeviceAccess)| {
-        let name = device_name(devices, &majors)?;
+        let name = device_name(devices, &majors, version)?;
         Some(Value::Struct(vec![Value::str(name), Value::str(letters(*access))]))
     };
     let entries: Vec<_> = policy.exceptions.iter().filter_map(entry).collect();
@@ -157,7 +158,7 @@ fn devices(rules: &[DeviceRule], properties: &mut Properties) -> Result<()> {
 }
 
 /// Devices as systemd names them: one by a path, a major number by the name of its driver.
-fn device_name(devices: &Devices, majors: &str) -> Option<String> {
+fn device_name(devices: &Devices, majors: &str, version: u32) -> Option<String> {
     let (kind, heading) = match devices.kind {
         DeviceKind::Block => ("block", "Block devices:"),
         _ => ("char", "Character devices:"),
@@ -166,8 +167,8 @@ fn device_name(devices: &Devices, majors: &str) -> Option<String> {
         (None, None) => Some(format!("{kind}-*")),
         (Some(major), Some(minor)) => {
             let path = format!("/dev/{kind}/{major}:{minor}");
-            // systemd warns of what does not exist, and allows nothing by it.
-            Path::new(&path).exists().then_some(path)
+            // Without udev there is no such file. Then an old systemd would allow nothing by it.
+            (version >= DEVICE_NUMBERS || Path::new(&path).exists()).then_some(path)
         }
         (Some(major), None) => {
             let section = majors.split("\n\n").find(|section| section.contains(heading))?;
@@ -236,11 +237,13 @@ mod tests {
     #[test]
     fn devices_are_named() {
         let majors = "Character devices:\n  1 mem\n136 pts\n\nBlock devices:\n  8 sd\n";
-        let name = |kind, major, minor| device_name(&Devices { major, minor, kind }, majors);
+        let name = |kind, major, minor| device_name(&Devices { major, minor, kind }, majors, 252);
         assert_eq!(name(DeviceKind::Char, Some(136), None).as_deref(), Some("char-pts"));
         assert_eq!(name(DeviceKind::Block, Some(8), None).as_deref(), Some("block-sd"));
         assert_eq!(name(DeviceKind::Block, Some(136), None), None);
         assert_eq!(name(DeviceKind::Char, None, None).as_deref(), Some("char-*"));
         assert_eq!(name(DeviceKind::Char, None, Some(1)), None);
+        let named = name(DeviceKind::Char, Some(1), Some(3));
+        assert_eq!(named.as_deref(), Some("/dev/char/1:3"));
     }
 }
