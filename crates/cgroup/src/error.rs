@@ -202,6 +202,10 @@ fn hint(errno: Errno, file: &str) -> &'static str {
         (Errno::NOSPC, "cgroup.procs" | "tasks") => "; cpuset.cpus or cpuset.mems is empty",
         (Errno::OPNOTSUPP, "cgroup.procs") => "; the cgroup is in threaded mode",
         (Errno::AGAIN, "cgroup.procs" | "tasks") => "; the limit of its processes is reached",
+        (Errno::INVAL, "cpu.pressure" | "memory.pressure" | "io.pressure") => {
+            "; the window is 500 ms to 10 s, without CAP_SYS_RESOURCE a multiple of 2 s, and the \
+             stall is not longer"
+        }
         (Errno::NODEV, "io.max" | "io.weight" | "io.bfq.weight") => "; no such block device",
         _ => "",
     }

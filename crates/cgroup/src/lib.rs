@@ -29,7 +29,9 @@
 //! build.wait()?;
 //!
 //! // Look, end what is left, remove.
-//! println!("{:?}", cgroup.stats()?);
+//! if let Some(memory) = cgroup.stats()?.memory {
+//!     println!("{} bytes in use", memory.usage.current);
+//! }
 //! cgroup.kill(Duration::from_secs(10))?;
 //! cgroup.remove(Duration::from_secs(1))?;
 //! # Ok(())
@@ -51,6 +53,12 @@
 //! [`Cgroup::entry`]: `CLONE_INTO_CGROUP` on v2, and on v1 the new process itself writes `0` to
 //! each of the descriptors before it does anything else.
 //!
+//! # Waiting
+//!
+//! [`Cgroup::watch_oom`] tells when memory runs out, [`Cgroup::watch_pressure`] when processes wait too
+//! long for a processor, memory or devices, [`Cgroup::watch_empty`] when the last one has ended. Each is a
+//! descriptor for poll(2) or an event loop.
+//!
 //! # Without root
 //!
 //! A user to whom a v2 cgroup was delegated can do everything below it except for
@@ -71,6 +79,7 @@ mod create;
 mod devices;
 mod dir;
 mod error;
+mod events;
 mod freeze;
 mod journal;
 mod kill;
@@ -91,6 +100,7 @@ mod walk;
 pub use cgroup::{Cgroup, Entry, Permissions, Skipped};
 pub use devices::{DeviceAccess, DeviceKind, DeviceRule, default_device_rules};
 pub use error::{Error, Result};
+pub use events::{EmptyWatch, OomWatch, PressureKind, PressureTrigger, PressureWatch};
 pub use path::CgroupPath;
 pub use resources::{
     BlockIo, Cpu, HugePages, Memory, Network, Rdma, Resources, ThrottleDevice, WeightDevice,

@@ -71,7 +71,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, u64)> {
 }
 
 /// The number in the line that begins with `key`.
-pub(super) fn value(text: &str, key: &str) -> Option<u64> {
+pub(crate) fn value(text: &str, key: &str) -> Option<u64> {
     lines(text).find_map(|(found, value)| (found == key).then_some(value))
 }
 

@@ -17,6 +17,7 @@ use crate::{Cgroup, Result};
 pub use block_io::{BlockIoStats, DeviceIo, IoCounts, QueueIo};
 pub use cpu::{CpuStats, CpuTime, Throttling};
 pub use cpuset::{CpusetFlags, CpusetStats};
+pub(crate) use files::value;
 pub use huge_pages::{HugePageStats, HugePageUsage};
 pub use memory::{MemoryStats, MemoryUsage};
 pub use pids::PidsStats;

@@ -2,15 +2,11 @@
 
 use std::time::Instant;
 
-use coracle_sys::SyscallError;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::io::{Errno, pread, retry_on_intr};
-
+use crate::Result;
 use crate::dir::Dir;
-use crate::{Error, Result};
+use crate::events::EventFile;
 
-const FILE: &str = "cgroup.events";
+pub(crate) const FILE: &str = "cgroup.events";
 
 /// What `cgroup.events` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +23,7 @@ impl Events {
         Ok(dir.read_if_there(FILE)?.as_deref().map(Self::parse).unwrap_or_default())
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let holds = |key| text.lines().any(|line| line.strip_prefix(key) == Some(" 1"));
         Self { populated: holds("populated"), frozen: holds("frozen") }
     }
@@ -35,25 +31,14 @@ impl Events {
 
 /// Waits until the events are as wanted; whether that came about before the deadline.
 pub(crate) fn wait(dir: &Dir, deadline: Instant, wanted: impl Fn(Events) -> bool) -> Result<bool> {
-    let fd = dir.open(FILE, OFlags::RDONLY)?;
-    let failed = |call, errno| match errno {
-        Errno::NODEV => dir.gone(),
-        errno => {
-            Error::read(SyscallError::new(call, dir.path().join(FILE).to_string_lossy(), errno))
-        }
-    };
+    let file = EventFile::open(dir, FILE)?;
     loop {
-        // A change after this read wakes the poll below.
-        let mut text = [0_u8; 256];
-        let length = pread(&fd, &mut text, 0).map_err(|errno| failed("pread", errno))?;
-        if wanted(Events::parse(&String::from_utf8_lossy(&text[..length]))) {
+        // A change after this read ends the wait below.
+        if wanted(Events::parse(&file.read()?)) {
             return Ok(true);
         }
         let Some(left) = deadline.checked_duration_since(Instant::now()) else { return Ok(false) };
-        let timeout = Timespec::try_from(left).ok();
-        let mut fds = [PollFd::new(&fd, PollFlags::PRI)];
-        retry_on_intr(|| poll(&mut fds, timeout.as_ref()))
-            .map_err(|errno| failed("poll", errno))?;
+        file.wait(left)?;
     }
 }
 
