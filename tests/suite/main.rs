@@ -23,6 +23,7 @@ mod rootless;
 mod seccomp;
 mod service_manager;
 mod systemd;
+mod tutorial;
 mod update;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let suite = crash::add_to(suite);
     let suite = service_manager::add_to(suite);
     let suite = systemd::add_to(suite);
+    let suite = tutorial::add_to(suite);
     let suite = update::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);
