@@ -84,6 +84,11 @@ impl Created<'_> {
         timed(self.runtime.command("state").arg(ID))
     }
 
+    /// Runs another program in it.
+    pub fn exec(&self) -> anyhow::Result<Duration> {
+        timed(self.runtime.command("exec").args([ID, "/bin/true"]))
+    }
+
     /// A field of the first process's memory map, in KiB.
     pub fn memory(&self, field: &str) -> anyhow::Result<f64> {
         let pid = self.pid.context("the container has ended")?;

@@ -113,6 +113,7 @@ impl Bench<'_> {
         let (created, create) = runtime.create()?;
         add(Measure::Create, micros(create));
         add(Measure::State, micros(created.state()?));
+        add(Measure::Exec, micros(created.exec()?));
         add(Measure::InitRss, created.memory("Rss")?);
         add(Measure::InitPss, created.memory("Pss")?);
         let begin = Instant::now();

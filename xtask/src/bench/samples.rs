@@ -30,7 +30,9 @@ pub enum Measure {
     Start,
     /// Of a container that has ended.
     Delete,
-    /// From the beginning of `create` to the end of `delete`, less `state`.
+    /// Of `/bin/true`, in a created container.
+    Exec,
+    /// From the beginning of `create` to the end of `delete`, less `state` and `exec`.
     Cycle,
     Version,
     /// The most memory that `create` had resident.
@@ -44,8 +46,9 @@ pub enum Measure {
 }
 
 impl Measure {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Run,
+        Self::Exec,
         Self::Cycle,
         Self::Create,
         Self::Start,
@@ -61,6 +64,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Run => "`run` of `/bin/true`",
+            Self::Exec => "`exec` of `/bin/true`",
             Self::Cycle => "`create` to `delete`",
             Self::Create => "`create`",
             Self::State => "`state`",

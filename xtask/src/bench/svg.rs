@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::samples::{Measure, Samples, Summary, Variant};
 use super::view::View;
 
-const MEASURES: [Measure; 4] = [Measure::Run, Measure::Create, Measure::Start, Measure::Delete];
+const MEASURES: [Measure; 5] =
+    [Measure::Run, Measure::Exec, Measure::Create, Measure::Start, Measure::Delete];
 
 /// In pixels.
 const WIDTH: f64 = 860.0;
