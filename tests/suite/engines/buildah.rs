@@ -18,7 +18,7 @@ pub fn client(t: &Context) -> Client {
     }
     let runtime = t.runtime().path().to_string_lossy().into_owned();
     let run = ["--isolation=oci", "--network=none", "--runtime", &runtime].map(str::to_owned);
-    Client { words, env: vec![("HOME", home(t).into())], run: run.into() }
+    Client { words, env: vec![("HOME", home(t).into())], directory: t.path(""), run: run.into() }
 }
 
 fn runs(t: &mut Context) -> Result<Verdict> {

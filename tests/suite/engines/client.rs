@@ -1,6 +1,7 @@
 //! The command line that docker made usual.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use coracle_testkit::{Cmd, Output, Result, eventually};
 
@@ -11,6 +12,8 @@ pub struct Client {
     /// Its command, with all that must be said before what it shall do.
     pub words: Vec<OsString>,
     pub env: Vec<(&'static str, OsString)>,
+    /// Where it is called: conmon leaves files there.
+    pub directory: PathBuf,
     /// What each container must be told.
     pub run: Vec<String>,
 }
@@ -18,7 +21,8 @@ pub struct Client {
 impl Client {
     pub fn command(&self, words: &[&str]) -> Cmd {
         let (program, args) = self.words.split_at(1);
-        let command = Cmd::new(&program[0]).args(args).args(words).deadline(60);
+        let command = Cmd::new(&program[0]).args(args).args(words);
+        let command = command.directory(&self.directory).deadline(60);
         self.env.iter().fold(command, |command, (name, value)| command.env(name, value))
     }
 

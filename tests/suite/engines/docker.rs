@@ -48,7 +48,8 @@ impl<'test> Docker<'test> {
             ("DOCKER_CONFIG", t.path("docker/client").into()),
             ("DOCKER_BUILDKIT", "0".into()),
         ];
-        let client = Client { words: vec!["docker".into()], env: env.into(), run: Vec::new() };
+        let (words, directory) = (vec!["docker".into()], t.path("docker"));
+        let client = Client { words, env: env.into(), directory, run: Vec::new() };
         let daemon = start_daemon(daemon(t, &cgroup, flags), || client.command(&["version"]))?;
         client.command(&["load", "--input"]).arg(image(t)?).succeed()?;
         Ok(Self { t, daemon, client, cgroup })
@@ -131,30 +132,28 @@ fn shares_namespaces(t: &mut Context) -> Result<Verdict> {
 }
 
 fn watches_health(t: &mut Context) -> Result<Verdict> {
-    drive(
-        t,
-        &[|_, docker| {
-            let flags = ["--health-cmd", "test -e /tmp/well", "--health-interval", "100ms"];
-            docker.serve("it", &[&flags[..], &["--health-retries", "1"]].concat())?;
-            let becomes = |state: &str| {
-                let seen = || docker.inspect("it", ".State.Health.Status");
-                eventually(state, || Ok((seen()? == state).then_some(())))
-            };
-            becomes("unhealthy")?;
-            docker.exec("it", &[], "touch /tmp/well")?.expect(0)?;
-            becomes("healthy")?;
-            docker.end("it")
-        }],
-    )
+    drive(t, &[becomes_well])
+}
+
+fn becomes_well(_: &Context, docker: &Client) -> Result<()> {
+    let flags = ["--health-cmd", "test -e /tmp/well", "--health-interval", "100ms"];
+    docker.serve("it", &[&flags[..], &["--health-retries", "1"]].concat())?;
+    let becomes = |state: &str| {
+        let seen = || docker.inspect("it", ".State.Health.Status");
+        eventually(state, || Ok((seen()? == state).then_some(())))
+    };
+    becomes("unhealthy")?;
+    docker.exec("it", &[], "touch /tmp/well")?.expect(0)?;
+    becomes("healthy")?;
+    docker.end("it")
 }
 
 fn builds(t: &mut Context) -> Result<Verdict> {
-    drive(
-        t,
-        &[|t, docker| {
-            scenarios::builds(t, docker, &|| docker.command(&["build", "--network", "none"]))
-        }],
-    )
+    drive(t, &[builds_images])
+}
+
+fn builds_images(t: &Context, docker: &Client) -> Result<()> {
+    scenarios::builds(t, docker, &|| docker.command(&["build", "--network", "none"]))
 }
 
 /// A container outlives the daemon that started it.

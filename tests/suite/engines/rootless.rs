@@ -51,7 +51,7 @@ fn as_user(t: &Context, engine: Client) -> Result<Client> {
     let words = [&words, &[t.path("").into()][..], &engine.words].concat();
     let mut env = engine.env;
     env.extend([("XDG_RUNTIME_DIR", runtime.into()), ("USER", "user".into())]);
-    Ok(Client { words, env, run: engine.run })
+    Ok(Client { words, env, directory: engine.directory, run: engine.run })
 }
 
 fn drive(t: &Context, scenarios: &[Scenario]) -> Result<Verdict> {
@@ -94,30 +94,23 @@ fn podman_shares_namespaces(t: &mut Context) -> Result<Verdict> {
 }
 
 fn podman_maps_users(t: &mut Context) -> Result<Verdict> {
-    drive(
-        t,
-        &[|_, podman| {
-            let map = |flags: &[&str]| {
-                let output = podman.script(flags, "id -u; cat /proc/self/uid_map")?;
-                Ok::<_, Error>(output.stdout.split_whitespace().collect::<Vec<_>>().join(" "))
-            };
-            check_eq!(map(&[])?, "0 0 1000 1 1 100000 65536");
-            // Relative to the user namespace of podman.
-            check_eq!(map(&["--uidmap", "0:1:100", "--gidmap", "0:1:100"])?, "0 0 1 100");
-            check!(map(&["--userns", "keep-id"])?.starts_with("1000 "));
-            Ok(())
-        }],
-    )
+    drive(t, &[maps_ids])
+}
+
+fn maps_ids(_: &Context, podman: &Client) -> Result<()> {
+    let map = |flags: &[&str]| {
+        let output = podman.script(flags, "id -u; cat /proc/self/uid_map")?;
+        Ok::<_, Error>(output.stdout.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    check_eq!(map(&[])?, "0 0 1000 1 1 100000 65536");
+    // Relative to the user namespace of podman.
+    check_eq!(map(&["--uidmap", "0:1:100", "--gidmap", "0:1:100"])?, "0 0 1 100");
+    check!(map(&["--userns", "keep-id"])?.starts_with("1000 "));
+    Ok(())
 }
 
 fn podman_builds(t: &mut Context) -> Result<Verdict> {
-    drive(
-        t,
-        &[|t, podman| {
-            let build = || podman.command(&["build", "--isolation=oci", "--network=none"]);
-            scenarios::builds(t, podman, &build)
-        }],
-    )
+    drive(t, &[podman::builds_images])
 }
 
 fn buildah_builds(t: &mut Context) -> Result<Verdict> {
