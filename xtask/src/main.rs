@@ -15,6 +15,7 @@ mod host;
 mod lines;
 mod packages;
 mod setup;
+mod soak;
 mod tables;
 mod test;
 mod workspace;
@@ -45,6 +46,7 @@ const COMMANDS: &[Command] = &[
     guest::COMMAND,
     lines::COMMAND,
     setup::COMMAND,
+    soak::COMMAND,
     tables::COMMAND,
     test::COMMAND,
 ];
