@@ -16,6 +16,7 @@ mod hooks;
 mod lifecycle;
 mod mounts;
 mod namespaces;
+mod nested;
 mod old_kernels;
 mod process;
 mod real_roots;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let suite = service_manager::add_to(suite);
     let suite = systemd::add_to(suite);
     let suite = tutorial::add_to(suite);
+    let suite = nested::add_to(suite);
     let suite = update::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);

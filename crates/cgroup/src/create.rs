@@ -42,7 +42,10 @@ impl Cgroup {
         for hierarchy in root.hierarchies() {
             let made_before = cgroup.created.len();
             match cgroup.make(root, hierarchy, (path, adopt)) {
-                Err(error) if permissions == Permissions::BestEffort && error.is_permission() => {
+                Err(error)
+                    if permissions == Permissions::BestEffort
+                        && (error.is_permission() || error.is_missing()) =>
+                {
                     cgroup.roll_back(made_before);
                     cgroup.skip(hierarchy, &error);
                 }

@@ -118,8 +118,11 @@ impl CgroupRoot {
     pub fn paths(&self, path: &CgroupPath) -> Result<CgroupPaths> {
         let mut paths = CgroupPaths::new();
         for hierarchy in &self.hierarchies {
-            let directory = hierarchy.mount_point.join(self.resolve(hierarchy, path)?);
-            paths.extend(hierarchy.record(&directory));
+            match self.resolve(hierarchy, path) {
+                // There it can be neither made nor left out without a word; its creation says which.
+                Err(error) if error.is_missing() => {}
+                below => paths.extend(hierarchy.record(&hierarchy.mount_point.join(below?))),
+            }
         }
         Ok(paths)
     }
@@ -129,10 +132,11 @@ impl CgroupRoot {
         if path.is_absolute() {
             return Ok(path.below().to_owned());
         }
-        let own = hierarchy.own().ok_or_else(|| Error::InvalidPath {
-            path: path.below().to_owned(),
-            reason: "is relative, and this process is in a cgroup that is not mounted here; \
-                     give an absolute one",
+        let own = hierarchy.own().ok_or_else(|| Error::MissingController {
+            controller: hierarchy.controllers.first().cloned().unwrap_or_default(),
+            setting: format!("the cgroup {}", path.below().display()),
+            reason: "is not mounted here from the cgroup of this process on; give an absolute path"
+                .into(),
         })?;
         // A v2 cgroup with processes, such as that of the caller, cannot give controllers to
         // those below it; so the new one goes beside it.
@@ -337,8 +341,10 @@ mod tests {
         for outside in ["/docker", "/docker/c1/../c2", "/docker/c10"] {
             let root = v1(&format!("2:memory:{outside}\n"), line);
             assert_eq!(root.hierarchies()[0].own(), None, "{outside}");
-            let error = root.paths(&CgroupPath::new("x").unwrap()).unwrap_err();
-            assert!(error.to_string().contains("give an absolute one"), "{error}");
+            let relative = CgroupPath::new("x").unwrap();
+            assert!(root.paths(&relative).unwrap().is_empty());
+            let error = root.resolve(&root.hierarchies()[0], &relative).unwrap_err();
+            assert!(error.to_string().contains("give an absolute path"), "{error}");
             assert!(root.paths(&CgroupPath::new("/x").unwrap()).is_ok());
         }
     }
