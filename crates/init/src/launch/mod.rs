@@ -4,7 +4,7 @@ mod existing;
 mod new;
 
 use std::io::IsTerminal;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
 
 use coracle_mount::DetachedMount;
@@ -40,15 +40,15 @@ pub fn main() -> ExitCode {
         eprintln!("coracle-init: this program is started by coracle, not by hand");
         return ExitCode::FAILURE;
     }
-    // Whatever else the host program has left open ends here.
-    if fd::close_all_but(&mut [0, 1, 2]).is_err() {
-        return ExitCode::FAILURE;
-    }
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::FAILURE;
     };
+    let number = socket.as_raw_fd();
     let channel = Channel::from(socket);
-    let launcher = match wire::receive_plan(&channel).step("receiving the plan") {
+    // Whatever else the host program has left open ends here.
+    let closed = fd::close_all_but(&mut [0, 1, 2, number]).step("closing the host's descriptors");
+    let received = closed.and_then(|()| wire::receive_plan(&channel).step("receiving the plan"));
+    let launcher = match received {
         Ok((plan, descriptors)) => Launcher { plan, descriptors, channel },
         Err(error) => {
             report(&channel, error);
