@@ -30,8 +30,7 @@ impl Cgroup {
     /// Waits until there is no living process in the cgroup or below it; whether that came about in the
     /// time given. One that was removed has none.
     pub fn wait_empty(&self, timeout: Duration) -> Result<bool> {
-        let deadline = Instant::now() + timeout;
-        let left = || deadline.checked_duration_since(Instant::now());
+        let start = Instant::now();
         let watch = match self.watch_empty() {
             Err(Error::Gone { .. }) => return Ok(true),
             watch => watch?,
@@ -44,7 +43,7 @@ impl Cgroup {
             if is_empty {
                 return Ok(true);
             }
-            let Some(left) = left() else { return Ok(false) };
+            let Some(left) = timeout.checked_sub(start.elapsed()) else { return Ok(false) };
             match &watch {
                 Some(watch) => drop(watch.0.wait(left)?),
                 None => std::thread::sleep(left.min(PAUSE)),

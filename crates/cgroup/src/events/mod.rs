@@ -21,11 +21,13 @@ use crate::{Error, Result};
 
 /// Waits until a descriptor has one of `flags`, or an error; nothing of it if the time is up.
 fn wait(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Result<PollFlags> {
-    let deadline = Instant::now() + timeout;
+    // One that no clock shows is never reached.
+    let deadline = Instant::now().checked_add(timeout);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [PollFd::new(&fd, flags)];
-        match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
+        match poll(&mut fds, left.as_ref()) {
             Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::read(SyscallError::new("poll", "", errno))),
             Ok(_) => return Ok(fds[0].revents()),
