@@ -10,8 +10,12 @@ use crate::{apt, host};
 /// What the tests, examples and benchmarks call.
 pub const TESTS: &[&str] = &[
     "attr",
+    "buildah",
     "busybox-static",
+    "catatonit",
+    "containerd",
     "crun",
+    "docker.io",
     "fish",
     "iproute2",
     "jq",
