@@ -115,7 +115,7 @@ fn pauses(t: &mut Context) -> Result<Verdict> {
 }
 
 fn limits_and_confines(t: &mut Context) -> Result<Verdict> {
-    drive(t, &[scenarios::limits, scenarios::confines])
+    drive(t, &[scenarios::limits, scenarios::confines, scenarios::reaps])
 }
 
 fn updates(t: &mut Context) -> Result<Verdict> {

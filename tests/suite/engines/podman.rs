@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     restarts_after_failures,
     pauses,
     limits_and_confines,
+    gives_an_init,
     updates,
     mounts,
     mounts_tmpfs,
@@ -87,6 +88,11 @@ fn pauses(t: &mut Context) -> Result<Verdict> {
 
 fn limits_and_confines(t: &mut Context) -> Result<Verdict> {
     drive(t, &[scenarios::limits, scenarios::confines])
+}
+
+fn gives_an_init(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().has_program("catatonit"), "no catatonit, which is podman's init");
+    drive(t, &[scenarios::reaps])
 }
 
 fn updates(t: &mut Context) -> Result<Verdict> {
