@@ -87,7 +87,7 @@ fn pauses(t: &mut Context) -> Result<Verdict> {
 }
 
 fn limits_and_confines(t: &mut Context) -> Result<Verdict> {
-    drive(t, &[scenarios::limits, scenarios::confines])
+    drive(t, &[scenarios::limits, scenarios::confines, scenarios::is_privileged])
 }
 
 fn gives_an_init(t: &mut Context) -> Result<Verdict> {

@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = tests![
     podman_executes,
     podman_stops_and_starts,
     podman_shares_namespaces,
+    podman_confines,
     podman_maps_users,
     podman_builds,
     buildah_runs,
@@ -91,6 +92,10 @@ fn podman_stops_and_starts(t: &mut Context) -> Result<Verdict> {
 
 fn podman_shares_namespaces(t: &mut Context) -> Result<Verdict> {
     drive(t, &[scenarios::shares_namespaces, scenarios::mounts])
+}
+
+fn podman_confines(t: &mut Context) -> Result<Verdict> {
+    drive(t, &[scenarios::confines])
 }
 
 fn podman_maps_users(t: &mut Context) -> Result<Verdict> {

@@ -151,6 +151,18 @@ pub fn confines(_: &Context, engine: &Client) -> Result<()> {
     Ok(())
 }
 
+/// With the capabilities that the host has.
+pub fn is_privileged(t: &Context, engine: &Client) -> Result<()> {
+    let seen =
+        "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; touch /sys && echo writable";
+    let output = engine.script(&["--privileged"], seen)?;
+    let has = |number: u32| if t.host().has_capability(number) { 1 << number } else { 0 };
+    let ours: u64 = (0..41).map(has).sum();
+    check_eq!(output.lines()[0], format!("CapEff:\t{ours:016x}"));
+    check_eq!(output.lines()[1..], ["NoNewPrivs:\t0", "Seccomp:\t0", "writable"]);
+    Ok(())
+}
+
 pub fn reaps(_: &Context, engine: &Client) -> Result<()> {
     let script = "ps -o comm | sed -n 2p; exit 6";
     let init = engine.run(&["--rm", "--init"]).args(["sh", "-c", script]).run()?.expect(6)?;
