@@ -67,7 +67,7 @@ fn wait(fds: &mut [PollFd<'_>]) -> Result<()> {
 }
 
 /// The next signal that ends us, if one has come.
-fn ending(signals: &SignalFd) -> Result<Option<Signal>> {
+pub fn ending(signals: &SignalFd) -> Result<Option<Signal>> {
     while let Some(signal) = signals.next()? {
         if signal.ends() {
             return Ok(Some(signal));

@@ -42,13 +42,14 @@ fn answers_bash(t: &mut Context) -> Result<Verdict> {
     let ids = containers.each_ref().map(|container| container.id());
     for (words, expected) in [
         (&["fea"][..], &["features"][..]),
-        (&["--debug", "sta"], &["start", "state"]),
+        (&["--debug", "sta"], &["start", "state", "stats"]),
         (&["delete", "--f"], &["--force"]),
         (&["list", "--format", ""], &["table", "json"]),
         (&["list", "--format", "=", "js"], &["json"]),
         (&["list", "-f", "t"], &["table"]),
         (&["--root", &store, "state", ""], &ids),
         (&["--root", "=", &store, "kill", ids[0]], &ids[..1]),
+        (&["--root", &store, "stats", "--no-stream", "x", "y", ""], &ids),
         (&["--root", "/nowhere", "state", ""], &[]),
         (&["kill", "x", "WIN"], &["WINCH"]),
         (&["create", "--bundle", "/"], &["[-o dirnames]"]),

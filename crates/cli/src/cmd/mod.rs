@@ -21,8 +21,10 @@ macro_rules! connected {
 mod completion;
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
+mod interval;
 mod kill;
 mod list;
 mod man;
@@ -33,6 +35,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod stats;
 mod update;
 
 use std::ffi::OsStr;
@@ -49,6 +52,7 @@ use crate::parse::Invocation;
 pub use completion::completion;
 pub use create::create;
 pub use delete::delete;
+pub use events::events;
 pub use exec::exec;
 pub use features::features;
 pub use kill::kill;
@@ -61,6 +65,7 @@ pub use run::run;
 pub use spec::spec;
 pub use start::start;
 pub use state::state;
+pub use stats::stats;
 pub use update::update;
 
 impl Invocation {

@@ -102,6 +102,22 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::ps,
     },
     Command {
+        name: "stats",
+        usage: "[ID...]",
+        positional: 0..=usize::MAX,
+        about: "show what containers use: processors, memory, processes, block devices",
+        flags: flags::STATS,
+        run: cmd::stats,
+    },
+    Command {
+        name: "events",
+        usage: "ID",
+        positional: 1..=1,
+        about: "print as JSON what a container uses, at intervals, and when its memory runs out",
+        flags: flags::EVENTS,
+        run: cmd::events,
+    },
+    Command {
         name: "spec",
         usage: "",
         positional: 0..=0,

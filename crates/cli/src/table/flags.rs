@@ -174,6 +174,18 @@ pub const RESUME: &[Flag] = &[HELP];
 
 pub const PS: &[Flag] = &[FORMAT, HELP];
 
+pub const STATS: &[Flag] = &[
+    valued("interval", None, "TIME", "between two looks, as 500ms; 1s if not given"),
+    switch("no-stream", None, "look once only, after this time"),
+    HELP,
+];
+
+pub const EVENTS: &[Flag] = &[
+    valued("interval", None, "TIME", "between two measurements, as 1m30s; 5s if not given"),
+    switch("stats", None, "measure once and end"),
+    HELP,
+];
+
 pub const SPEC: &[Flag] = &[
     valued(
         "bundle",

@@ -26,7 +26,7 @@ pub struct Command {
     /// Its arguments, for the usage line; see [`Kind`].
     pub usage: &'static str,
     /// How many arguments it takes. With `usize::MAX`, all that follows the first one is for another
-    /// program, flags too.
+    /// program, flags too; unless they are all containers.
     pub positional: RangeInclusive<usize>,
     /// What it does, in a sentence.
     pub about: &'static str,
@@ -57,12 +57,14 @@ impl Command {
 
     /// Is what follows its first argument for another program?
     pub fn passes_on(&self) -> bool {
-        *self.positional.end() == usize::MAX
+        *self.positional.end() == usize::MAX && self.argument(usize::MAX) != Kind::Container
     }
 
-    /// What its argument number `index` is.
+    /// What its argument number `index` is. The last word may stand for any number of them.
     pub fn argument(&self, index: usize) -> Kind {
-        let word = self.usage.split(' ').nth(index).unwrap_or_default();
-        Kind::of(word.trim_matches(['[', ']']))
+        let word = self.usage.split(' ').nth(index);
+        let repeated = || self.usage.split(' ').next_back().filter(|word| word.contains("..."));
+        let word = word.or_else(repeated).unwrap_or_default();
+        Kind::of(word.trim_matches(['[', ']', '.']))
     }
 }
