@@ -16,7 +16,7 @@ use coracle_spec::{LoadedSpec, Spec};
 
 use crate::builder::Activation;
 use crate::hooks::{self, HookTime, RecordedHooks};
-use crate::launch::{BUILD_TIME, Handover, Launch, Step};
+use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
 use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
 use crate::options::Sockets;
 use crate::placement::{Placement, nearest_that_exists};
@@ -105,10 +105,7 @@ impl Creation {
     pub(crate) fn create(mut self) -> Result<Created> {
         let [start, result] = self.undo.entry.make_fifos()?.map(|fifo| self.handover.add(fifo));
         self.lowered.process.gate = StartGate::Fifo { start, result };
-        let mut launch = self.launch()?;
-        self.build(&mut launch)?;
-        launch.go()?;
-        let init = launch.finish()?;
+        let init = self.leave_waiting().map_err(|error| self.explain(error))?;
         let (container, warnings) = self.finish();
         Ok(Created::new(container, Process::new(init, None, warnings)))
     }
@@ -118,15 +115,41 @@ impl Creation {
         let manager = self.builder.notify.take();
         let open = |manager: OsString| NotifyProxy::open(&self.undo.entry.notify(), &manager);
         let notify = manager.map(open).transpose()?;
+        let (init, terminal) = self.start_at_once().map_err(|error| self.explain(error))?;
+        let (container, warnings) = self.finish();
+        Ok(Running::new(container, Process::new(init, terminal, warnings), notify))
+    }
+
+    fn leave_waiting(&mut self) -> Result<Init> {
+        let mut launch = self.launch()?;
+        self.build(&mut launch)?;
+        launch.go()?;
+        launch.finish()
+    }
+
+    fn start_at_once(&mut self) -> Result<(Init, Option<OwnedFd>)> {
         let mut launch = self.launch()?;
         let terminal = self.build(&mut launch)?;
         launch.go()?;
         launch.executed()?;
         let record = &self.undo.record;
         hooks::run(&record.hooks.poststart, record, Status::Running)?;
-        let init = launch.finish()?;
-        let (container, warnings) = self.finish();
-        Ok(Running::new(container, Process::new(init, terminal, warnings), notify))
+        Ok((launch.finish()?, terminal))
+    }
+
+    /// Says of a process that ended without a word if the kernel killed it for its memory.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Launch(how) = &error else { return error };
+        let stats = self.undo.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
+        let kills = stats.and_then(|stats| stats.memory?.oom_kills).unwrap_or_default();
+        if kills == 0 {
+            return error;
+        }
+        let limit = self.lowered.resources.memory.limit.unwrap_or_default();
+        Error::Launch(format!(
+            "{how}; the kernel killed it because the memory limit of {limit} bytes is too low for the \
+             set-up: raise /linux/resources/memory/limit"
+        ))
     }
 
     /// Limits the cgroup, gathers the descriptors and starts the init program.

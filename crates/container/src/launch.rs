@@ -159,8 +159,7 @@ impl Launch {
             (None, Ok(status)) => format!("it ended with {status}"),
             (None, Err(error)) => error.to_string(),
         };
-        let hint = "was it killed, as by a memory limit that is too low for the set-up?";
-        Error::Launch(format!("{how}: {hint}"))
+        Error::Launch(how)
     }
 }
 
