@@ -11,8 +11,15 @@ use coracle_testkit::{
 
 use super::{IMAGE, SERVICE, forget, image, start_daemon, stop_daemon, uses_terminal};
 
-pub const TESTS: &[Test] =
-    tests![runs, gives_terminals, executes, pauses_and_ends, limits_and_confines, mounts_and_maps];
+pub const TESTS: &[Test] = tests![
+    runs,
+    gives_terminals,
+    executes,
+    pauses_and_ends,
+    leaves_containers_alive,
+    limits_and_confines,
+    mounts_and_maps,
+];
 
 /// The daemon with all its files in the test's directory.
 struct Containerd<'test> {
@@ -35,9 +42,7 @@ impl<'test> Containerd<'test> {
             place("socket")
         );
         fs::write(place("config.toml"), configuration)?;
-        let command = Cmd::new("containerd").arg("--config").arg(place("config.toml"));
-        let daemon = start_daemon(command, || ctr(t).arg("version"))?;
-        let it = Self { t, daemon, namespace: t.id() };
+        let it = Self { t, daemon: daemon(t)?, namespace: t.id() };
         let import = it.ctr(&["image", "import", "--snapshotter=native"]).arg(image(t)?);
         import.succeed()?;
         Ok(it)
@@ -109,6 +114,11 @@ impl<'test> Containerd<'test> {
         forget(self.t, &self.namespace)?;
         Ok(Passed)
     }
+}
+
+fn daemon(t: &Context) -> Result<Background> {
+    let command = Cmd::new("containerd").arg("--config").arg(t.path("containerd/config.toml"));
+    start_daemon(command, || ctr(t).arg("version"))
 }
 
 fn ctr(t: &Context) -> Cmd {
@@ -194,6 +204,20 @@ fn pauses_and_ends(t: &mut Context) -> Result<Verdict> {
         check_has!(deleted.stderr, "exit with non-zero exit code 137");
         containerd.ctr(&["container", "delete", "it"]).succeed().map(drop)
     })
+}
+
+/// A container outlives the daemon that started it.
+fn leaves_containers_alive(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().has_program("containerd"), "no containerd");
+    let mut containerd = Containerd::start(t)?;
+    containerd.serve(&[])?;
+    let started = containerd.listed()?;
+    stop_daemon(containerd.daemon)?;
+    containerd.daemon = daemon(t)?;
+    check_eq!(containerd.listed()?, started);
+    check_eq!(containerd.exec(&[]).args(["echo", "in"]).succeed()?.text(), "in");
+    containerd.end()?;
+    containerd.stop()
 }
 
 fn limits_and_confines(t: &mut Context) -> Result<Verdict> {
