@@ -234,11 +234,6 @@ pub fn builds(t: &Context, engine: &Client, build: &dyn Fn() -> Cmd) -> Result<(
     Ok(())
 }
 
-/// Has the runtime what `update` of an engine calls?
-pub fn can_update(t: &Context) -> Result<bool> {
-    Ok(t.runtime().command().args(["update", "--help"]).run()?.code() == 0)
-}
-
 /// Can the runtime copy what is under a mount point to a tmpfs there? podman asks that of it.
 pub fn can_copy_up(t: &Context) -> Result<bool> {
     let features = t.runtime().command().arg("features").succeed()?.json()?;
