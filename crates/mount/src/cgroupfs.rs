@@ -75,6 +75,7 @@ impl Rootfs {
                         fstype: "cgroup".into(),
                         source: Some("cgroup".into()),
                         parameters: entry.parameters.clone(),
+                        copy_up: false,
                     };
                     self.mount_filesystem(&place, &filesystem, attributes)?
                 }

@@ -56,6 +56,14 @@ pub enum Error {
         /// Why.
         source: SyscallError,
     },
+    /// What a directory has cannot be copied into the file system that is to cover it.
+    #[error("cannot copy what is in {} (tmpcopyup)", path.display())]
+    CopyUp {
+        /// The path as the container sees it.
+        path: PathBuf,
+        /// Why.
+        source: SyscallError,
+    },
     /// A device node is wrong or cannot be made.
     #[error("cannot create the device {}", path.display())]
     Device {

@@ -22,6 +22,8 @@ pub struct Filesystem {
     pub source: Option<String>,
     /// What the driver is told.
     pub parameters: Vec<Parameter>,
+    /// Of a tmpfs: it begins with a copy of what the place has where it is mounted.
+    pub copy_up: bool,
 }
 
 /// A parameter for a file system driver.
@@ -60,7 +62,7 @@ impl fmt::Display for Parameter {
 impl Filesystem {
     /// A file system of this type with neither source nor parameters.
     pub fn new(fstype: impl Into<String>) -> Self {
-        Self { fstype: fstype.into(), source: None, parameters: Vec::new() }
+        Self { fstype: fstype.into(), source: None, parameters: Vec::new(), copy_up: false }
     }
 
     /// Makes the file system and a detached mount of it with these flags.

@@ -12,6 +12,7 @@
 mod attributes;
 mod cgroupfs;
 mod console;
+mod copy_up;
 mod detached;
 mod devices;
 mod error;

@@ -9,6 +9,8 @@ pub struct MountOptions {
     pub attributes: Attributes,
     /// `bind` (false) or `rbind` (true).
     pub bind: Option<bool>,
+    /// `tmpcopyup`: what the place has is copied into the new tmpfs.
+    pub copy_up: bool,
     /// What is for the file system driver.
     pub parameters: Vec<Parameter>,
 }
@@ -19,9 +21,8 @@ pub struct MountOptions {
 pub struct OptionError(pub String);
 
 /// Words for things to come, which must not reach the file system driver.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 8] = [
     "remount",
-    "tmpcopyup",
     "idmap",
     "ridmap",
     "copy-symlink",
@@ -56,6 +57,8 @@ const FLAGS: [(&str, MountFlags, MountFlags); 18] = {
     ]
 };
 
+const COPY_UP: &str = "tmpcopyup";
+
 /// Words for what is so anyway.
 const WITHOUT_EFFECT: [&str; 5] = ["defaults", "loud", "silent", "norbind", "nobind"];
 
@@ -71,6 +74,7 @@ impl MountOptions {
         let flags = FLAGS.iter().map(|(name, ..)| *name);
         let undoing = UNDOING.iter().map(|(word, _)| *word);
         let others = WITHOUT_EFFECT.into_iter().chain(OF_EVERY_DRIVER).chain(undoing);
+        let others = others.chain([COPY_UP]);
         let recursive = flags.clone().chain(PropagationKind::NAMES).chain(["bind"]);
         let single = recursive.clone().chain(others).map(str::to_owned);
         let mut words: Vec<_> = recursive.map(|word| format!("r{word}")).chain(single).collect();
@@ -103,6 +107,7 @@ impl MountOptions {
                 word if word.is_empty() || WITHOUT_EFFECT.contains(&word) => {}
                 "bind" => self.bind = self.bind.or(Some(false)),
                 "rbind" => self.bind = Some(true),
+                COPY_UP => self.copy_up = true,
                 _ => self.add_parameter(word),
             }
         }

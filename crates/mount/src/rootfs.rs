@@ -9,6 +9,7 @@ use rustix::fs::{
 };
 use rustix::mount::{MountPropagationFlags, mount_change};
 
+use crate::copy_up::copy_tree;
 use crate::{
     Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation,
     PropagationKind, Result, Target, inroot,
@@ -197,6 +198,12 @@ fn attach_new(
     attributes: &Attributes,
 ) -> Result<OwnedFd> {
     let set = attributes.set | attributes.recursive_set;
+    let fill = |made: DetachedMount| match filesystem.copy_up && !target.is_new() {
+        true => copy_tree(target, &made)
+            .map_err(|source| Error::CopyUp { path: target.path().into(), source })
+            .map(|()| made),
+        false => Ok(made),
+    };
     match DetachedMount::new(filesystem, attributes) {
         // mount(2) knows the flag since Linux 5.10, fsmount(2) since 5.14.
         Err(Error::Filesystem { source, .. })
@@ -207,9 +214,9 @@ fn attach_new(
             let set = set - late.set;
             let recursive_set = MountFlags::empty();
             let early = Attributes { set, recursive_set, ..attributes.clone() };
-            DetachedMount::new(filesystem, &early)?.attach_with(target, &late)
+            fill(DetachedMount::new(filesystem, &early)?)?.attach_with(target, &late)
         }
-        made => made?.attach(target),
+        made => fill(made?)?.attach(target),
     }
 }
 

@@ -112,7 +112,7 @@ fn lists_the_mount_options_that_are_understood(t: &mut Context) -> Result<Verdic
     fs::create_dir(&source)?;
     let source = source.to_string_lossy();
     for word in &listed {
-        let of_driver = ["async", "dirsync", "lazytime", "nolazytime", "sync"];
+        let of_driver = ["async", "dirsync", "lazytime", "nolazytime", "sync", "tmpcopyup"];
         let (fstype, source, first) = match of_driver.contains(&word.as_str()) {
             true => ("tmpfs", "tmpfs", "rw"),
             false => ("bind", &*source, "bind"),
@@ -131,7 +131,6 @@ fn lists_the_mount_options_that_are_understood(t: &mut Context) -> Result<Verdic
         "remount",
         "ridmap",
         "src-nofollow",
-        "tmpcopyup",
     ] {
         let bundle = t.bundle()?.mount("/mnt", "bind", &source, &["bind", word]);
         let output = t.run(&bundle)?;

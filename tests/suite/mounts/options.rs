@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = tests![
     refuses_what_the_driver_refuses,
     refuses_words_for_the_driver_on_a_bind_mount,
     refuses_what_is_not_supported,
+    copies_into_a_tmpfs,
 ];
 
 /// A tmpfs with these flags, somewhere on the host; with a file in it. It is unmounted with the test.
@@ -235,9 +236,37 @@ fn refuses_words_for_the_driver_on_a_bind_mount(t: &mut Context) -> Result<Verdi
 
 fn refuses_what_is_not_supported(t: &mut Context) -> Result<Verdict> {
     need!(t.is_coracle(), "others support more");
-    for word in ["remount", "tmpcopyup", "idmap"] {
+    for word in ["remount", "idmap"] {
         let bundle = t.bundle()?.mount("/mnt", "bind", "/etc", &["bind", word]);
         t.run(&bundle)?.refused(&["/mounts/7", word, "not supported"])?;
+    }
+    let bundle = t.bundle()?.mount("/mnt", "bind", "/etc", &["bind", "tmpcopyup"]);
+    t.run(&bundle)?.refused(&["/mounts/7", "tmpcopyup is for a tmpfs"])?;
+    Ok(Passed)
+}
+
+fn copies_into_a_tmpfs(t: &mut Context) -> Result<Verdict> {
+    let prepare = "mkdir -p /data/sub && echo content > /data/sub/file && chmod 4711 /data/sub/file \
+                   && ln -s /etc/passwd /data/link && mkfifo /data/fifo";
+    let bundle = t.bundle()?.writable();
+    t.run(&bundle.clone().script(prepare))?.expect(0)?;
+    std::os::unix::fs::chown(bundle.rootfs().join("data/sub"), Some(12), Some(34))?;
+    let script = "grep -c '/data tmpfs' /proc/mounts; cat /data/sub/file; stat -c %a /data/sub/file
+                  stat -c %u:%g /data/sub; readlink /data/link; test -p /data/fifo && echo fifo
+                  echo changed > /data/sub/file";
+    let options = ["tmpcopyup", "size=1m"];
+    let output =
+        t.run(&bundle.clone().script(script).mount("/data", "tmpfs", "tmpfs", &options))?;
+    let expected = ["1", "content", "4711", "12:34", "/etc/passwd", "fifo"];
+    check_eq!(output.expect(0)?.lines(), expected);
+    // What is below is as it was.
+    check_eq!(t.run(&bundle.clone().script("cat /data/sub/file"))?.expect(0)?.text(), "content");
+    // What does not fit is an error, and nothing is left.
+    let fill = "head -c 100000 /dev/zero > /data/big";
+    t.run(&bundle.clone().script(fill))?.expect(0)?;
+    let bundle = bundle.mount("/data", "tmpfs", "tmpfs", &["tmpcopyup", "size=64k"]);
+    if t.is_coracle() {
+        t.run(&bundle)?.refused(&["/data", "tmpcopyup", "ENOSPC"])?;
     }
     Ok(Passed)
 }

@@ -89,6 +89,10 @@ impl Lowering<'_> {
         let path = mount.destination.clone();
         let fstype = mount.kind.as_deref().unwrap_or_default();
         let bind = options.bind.or((fstype == "bind").then_some(false));
+        if options.copy_up && (bind.is_some() || fstype != "tmpfs") {
+            let message = "tmpcopyup is for a tmpfs: leave it out";
+            return Err(invalid(format!("{name}/options"), message));
+        }
         let kind = match (bind, fstype) {
             (Some(recursive), _) => {
                 if let Some(parameter) = options.parameters.first() {
@@ -108,6 +112,7 @@ impl Lowering<'_> {
                 fstype: fstype.to_owned(),
                 source: mount.source.as_ref().map(|source| source.display().to_string()),
                 parameters: options.parameters,
+                copy_up: options.copy_up,
             }),
         };
         Ok(MountStep { name, path, kind, attributes: options.attributes })
