@@ -159,6 +159,18 @@ fn does_not_execute_through_a_descriptor(t: &mut Context) -> Result<Verdict> {
     Ok(Passed)
 }
 
+/// Holds every program that is not in the container open until nobody executes it, and writes to it then.
+const WRITER: &str = r#"
+    while :; do
+        for p in /proc/[0-9]*; do
+            [ -e $p/exe ] && ! [ $p/exe -ef /bin/busybox ] && {
+                i=0; while [ -e $p ] && [ $i -lt 3000 ]; do i=$((i + 1)); done
+                { echo x >> /proc/self/fd/8; } 2> /dev/null && echo wrote > /broken
+            } 8< $p/exe 2> /dev/null
+        done
+    done
+"#;
+
 /// The interpreter of such a script is the program that executes it: the runtime's own.
 fn gives_a_script_nothing_to_overwrite(t: &mut Context) -> Result<Verdict> {
     let runtime = fs::read(t.runtime().path())?;
@@ -173,13 +185,8 @@ fn gives_a_script_nothing_to_overwrite(t: &mut Context) -> Result<Verdict> {
     write("other", "#!/proc/self/exe exec\n")?;
     let container = t.start(&bundle)?;
     for script in ["/itself", "/other"] {
-        let writer = format!(
-            "while :; do for p in /proc/[0-9]*; do [ $p/exe -ef /bin/busybox ] || {{ {{ echo x >> $p/exe; }} \
-             2> /dev/null && echo wrote > /broken; }}; done; done"
-        );
-        let flags = ["--detach"];
-        container.exec_with(&flags, &["sh", "-c", &writer]).succeed()?;
-        for _ in 0..20 {
+        container.exec_with(&["--detach"], &["sh", "-c", WRITER]).succeed()?;
+        for _ in 0..rounds(50) {
             let output = container.exec(&[script]).deadline(5).run()?;
             check!(output.code() != 0, "{output}");
         }
