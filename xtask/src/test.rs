@@ -12,14 +12,16 @@ pub const COMMAND: Command = Command {
     name: "test",
     about: "Runs every test, here and in the guest.",
     help: "
-usage: cargo xtask test [--no-guest] [--no-host] [--kernel VERSION]
+usage: cargo xtask test [--no-guest] [--no-host] [--kernel VERSION] [--thorough]
 
 Installs what is needed and builds the command; then runs the tests of the crates and the suite that
-drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user. More skipped tests than expected are a failure.
+drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user. More
+skipped tests than expected are a failure.
 
   --no-guest   only here
   --no-host    only in the guest
   --kernel     the guest's kernel, as for `cargo xtask guest`
+  --thorough   engines in the guest, too, which takes half an hour more
 ",
     run,
 };
@@ -33,6 +35,9 @@ const SKIPPED_IN_GUEST: usize = 15;
 /// Groups of the suite that run in a guest beside the one for the rest.
 const APART: [&str; 3] = ["exec::", "hooks::", "commands::"];
 
+/// They take too long there to be tested each time.
+const NOT_ENGINES: [&str; 2] = ["--skip", "engines::"];
+
 /// They need a machine of their own.
 const NOT_SYSTEMD: [&str; 2] = ["--skip", "systemd::"];
 
@@ -40,11 +45,12 @@ const NOT_SYSTEMD: [&str; 2] = ["--skip", "systemd::"];
 const GUEST_SLOWNESS: &str = "CORACLE_TEST_SLOW=10";
 
 fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
-    let (mut here, mut guest, mut kernel) = (true, true, None);
+    let (mut here, mut guest, mut kernel, mut thorough) = (true, true, None, false);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("no-guest") => guest = false,
             Arg::Long("no-host") => here = false,
+            Arg::Long("thorough") => thorough = true,
             Arg::Long("kernel") => kernel = Some(args.value()?.string()?),
             _ => return Err(arg.unexpected().into()),
         }
@@ -57,7 +63,7 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     }
     if guest {
         packages::ensure(packages::GUEST)?;
-        run_in_guest(&coracle, kernel.as_deref())?;
+        run_in_guest(&coracle, kernel.as_deref(), thorough)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -87,7 +93,7 @@ pub fn suite() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Runs everything in guests, two at a time: most of what one does it does on one processor.
-fn run_in_guest(coracle: &Path, kernel: Option<&str>) -> anyhow::Result<()> {
+fn run_in_guest(coracle: &Path, kernel: Option<&str>, thorough: bool) -> anyhow::Result<()> {
     let bin = format!("CORACLE_BIN={}", coracle.display());
     let cgroup = build::tests(&["--package", "coracle-cgroup", "--tests"])?;
     let suite = suite()?;
@@ -101,6 +107,9 @@ fn run_in_guest(coracle: &Path, kernel: Option<&str>) -> anyhow::Result<()> {
         suite.iter().try_for_each(|program| {
             let mut rest = suite_in_guest(kernel, &bin, program)?;
             rest.args(NOT_SYSTEMD);
+            if !thorough {
+                rest.args(NOT_ENGINES);
+            }
             for group in APART {
                 rest.args(["--skip", group]);
             }
