@@ -85,7 +85,10 @@ mod tests {
     fn bash_splits_at_equals_signs() {
         assert_eq!(answer(Shell::Bash, &["list", "--format", "=", "j"]), "json\n");
         assert_eq!(answer(Shell::Bash, &["list", "--format", "="]), "table\njson\n");
-        assert_eq!(answer(Shell::Bash, &["--log-format", "=", "json", "sta"]), "start\nstate\nstats\n");
+        assert_eq!(
+            answer(Shell::Bash, &["--log-format", "=", "json", "sta"]),
+            "start\nstate\nstats\n"
+        );
     }
 
     #[test]
