@@ -63,12 +63,12 @@ fn spy(t: &Context, bundle: Bundle) -> Result<Container> {
     Ok(container)
 }
 
-/// Executes many programs while it looks.
+/// Executes many programs while it looks, as somebody who leaves directories of the host open.
 fn is_blind(t: &Context, bundle: Bundle) -> Result<()> {
     let runtime = fs::read(t.runtime().path())?;
     let container = spy(t, bundle)?;
     for _ in 0..rounds(EXECS) / AT_ONCE {
-        let some = (0..AT_ONCE).map(|_| container.exec(&["true"]).spawn());
+        let some = (0..AT_ONCE).map(|_| container.exec(&["true"]).after(LEAK).spawn());
         for one in some.collect::<Result<Vec<_>>>()? {
             one.wait()?.expect(0)?;
         }
