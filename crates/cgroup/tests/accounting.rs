@@ -73,8 +73,10 @@ fn memory_is_what_was_touched() {
     let path = directory.path().join("file");
     scratch.run(&format!("head -c {SIZE} /dev/zero > {}", path.display()));
     let stats = scratch.cgroup.stats().unwrap().memory.unwrap();
+    // The kernel counts in batches.
+    let around = SIZE - (1 << 20)..SIZE + (8 << 20);
     for number in [stats.usage.current, stats.cache, stats.raw["shmem"], stats.working_set()] {
-        assert!((SIZE..SIZE + (8 << 20)).contains(&number), "{stats:?}");
+        assert!(around.contains(&number), "{stats:?}");
     }
     assert!(stats.usage.peak.is_none_or(|peak| peak >= SIZE), "{stats:?}");
     assert_eq!((stats.usage.failures, stats.oom_kills.unwrap_or_default()), (0, 0));

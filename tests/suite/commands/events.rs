@@ -221,14 +221,14 @@ fn counts_memory_and_its_limits(t: &mut Context) -> Result<Verdict> {
     let container = t.start(&bundle.script(fill))?;
     container.wait_for("done")?;
     let data = stats(&container)?;
-    let used = number(&data, "/memory/usage/usage");
-    check!((16 * MIB..32 * MIB).contains(&used), "{data}");
-    check!((16 * MIB..32 * MIB).contains(&number(&data, "/memory/cache")), "{data}");
+    // The kernel counts in batches.
+    for pointer in ["/memory/usage/usage", "/memory/cache", "/memory/raw/shmem"] {
+        check!((15 * MIB..32 * MIB).contains(&number(&data, pointer)), "{pointer}: {data}");
+    }
     check_eq!(number(&data, "/memory/usage/limit"), 64 * MIB);
-    check!(number(&data, "/memory/raw/shmem") >= 16 * MIB, "{data}");
     // Memory and swap together, on v2 too; nothing if the kernel does not count swap.
     let swap = number(&data, "/memory/swap/usage");
-    check!(swap == 0 || swap + MIB >= used, "{data}");
+    check!(swap == 0 || swap > 15 * MIB, "{data}");
     container.delete_forcibly()?;
     let unlimited = t.create(&t.bundle()?)?;
     check!(number(&stats(&unlimited)?, "/memory/usage/limit") > 1 << 60, "not the kernel's number");

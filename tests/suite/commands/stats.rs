@@ -132,7 +132,7 @@ fn renews_the_table_on_a_terminal(t: &mut Context) -> Result<Verdict> {
     session.send("\x03")?;
     let (output, rest) = session.finish()?;
     output.expect(130)?;
-    check!(rest.ends_with("\x1b[?25h"), "{rest:?}");
+    check_has!(rest, "\x1b[?25h");
     container.delete_forcibly()?;
     Ok(Passed)
 }
