@@ -28,7 +28,7 @@ pub struct MemoryStats {
     /// All of `memory.stat`. Its keys differ between the versions: the kernel's documentation of each has
     /// them.
     pub raw: BTreeMap<String, u64>,
-    /// How many processes were killed since the limit was reached.
+    /// How many processes were killed for lack of memory.
     pub oom_kills: Option<u64>,
     /// How long it was waited for memory.
     pub pressure: Option<Pressure>,

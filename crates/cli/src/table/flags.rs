@@ -176,7 +176,7 @@ pub const PS: &[Flag] = &[FORMAT, HELP];
 
 pub const STATS: &[Flag] = &[
     valued("interval", None, "TIME", "between two looks, as 500ms; 1s if not given"),
-    switch("no-stream", None, "look once only, after this time"),
+    switch("no-stream", None, "print one table, after that time, and end"),
     HELP,
 ];
 
