@@ -4,7 +4,7 @@ use std::thread::sleep;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Context, Result, Test, Verdict, check, check_eq, eventually, scaled, tests,
+    Bundle, Context, Result, Test, Verdict, check, check_eq, eventually, need, scaled, tests,
 };
 use rustix::process::Signal;
 
@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     a_run_that_gets_a_signal_in_a_hook_ends,
     a_killed_creation_can_be_cleaned_up_at_any_moment,
     a_container_that_is_killed_in_a_hook_fails,
+    a_start_whose_process_is_killed_in_a_hook_fails,
 ];
 
 /// A hook that says that it has begun, and does not end by itself.
@@ -144,5 +145,20 @@ fn a_container_that_is_killed_in_a_hook_fails(t: &mut Context) -> Result<Verdict
     // A process that has ended when its hook comes has been started all the same.
     let bundle = t.bundle()?.push("/hooks/poststart", shell("sleep 0.2"));
     t.run(&bundle.script("exit 4"))?.expect(4)?;
+    Ok(Passed)
+}
+
+/// Its program was never executed.
+fn a_start_whose_process_is_killed_in_a_hook_fails(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "the packaged peers do not wait for the execution");
+    let (notes, bundle) = Notes::new(t, t.bundle()?)?;
+    let bundle = bundle.push("/hooks/poststart", shell(&notes.add("poststart")));
+    let container = t.create(&hanging(bundle, &notes, "startContainer"))?;
+    let start = container.command("start", &[]).spawn()?;
+    notes.wait_for("begun")?;
+    container.kill("KILL")?;
+    start.wait()?.refused(&[])?;
+    check!(notes.list().is_empty(), "the hook after the start has run");
+    container.finish()?;
     Ok(Passed)
 }
