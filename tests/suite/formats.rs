@@ -36,6 +36,7 @@ const TERMINAL_TESTS: &[Test] = tests![
     gives_the_container_a_terminal,
     is_as_it_will_be_from_the_beginning,
     passes_on_what_is_typed,
+    stops_and_interrupts_jobs_of_a_shell,
     knows_the_size_of_the_window,
     restores_the_terminal,
     runs_without_a_terminal_of_its_own,
@@ -333,6 +334,32 @@ fn passes_on_what_is_typed(t: &mut Context) -> Result<Verdict> {
     session.send("\u{4}")?;
     session.wait_for("end")?;
     session.finish()?.0.expect(0)?;
+    Ok(Passed)
+}
+
+/// What a person does at a shell: the keys act on its jobs, not on the runtime.
+fn stops_and_interrupts_jobs_of_a_shell(t: &mut Context) -> Result<Verdict> {
+    let bundle = t.bundle()?.set("/process/terminal", true).args(&["sh", "-i"]);
+    let mut session = TerminalSession::start(t.run_with(&bundle, &[])?, 24, 80)?;
+    session.send("echo $((1 + 1)) ready\n")?;
+    session.wait_for("2 ready")?;
+    // It says when it is the one to get the keys.
+    let job = "sh -c 'echo star\"\"ted; sleep 1000'\n";
+    session.send(job)?;
+    session.wait_for("started\r\n")?;
+    session.send("\u{1a}")?;
+    session.wait_for("Stopped")?;
+    session.send("kill -9 %1; wait; echo $((2 + 2)) stopped\n")?;
+    session.wait_for("4 stopped")?;
+    session.send(job)?;
+    session.wait_for("started\r\n")?;
+    session.send("\u{3}")?;
+    session.send("echo $? $((3 + 3)) interrupted\n")?;
+    session.wait_for("130 6 interrupted")?;
+    session.resize(33, 99)?;
+    session.send("stty size; exit 5\n")?;
+    session.wait_for("33 99")?;
+    session.finish()?.0.expect(5)?;
     Ok(Passed)
 }
 
