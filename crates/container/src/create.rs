@@ -105,7 +105,7 @@ impl Creation {
     pub(crate) fn create(mut self) -> Result<Created> {
         let [start, result] = self.undo.entry.make_fifos()?.map(|fifo| self.handover.add(fifo));
         self.lowered.process.gate = StartGate::Fifo { start, result };
-        let init = self.leave_waiting().map_err(|error| self.explain(error))?;
+        let init = self.leave_waiting().map_err(|error| self.give_up(error))?;
         let (container, warnings) = self.finish();
         Ok(Created::new(container, Process::new(init, None, warnings)))
     }
@@ -115,7 +115,7 @@ impl Creation {
         let manager = self.builder.notify.take();
         let open = |manager: OsString| NotifyProxy::open(&self.undo.entry.notify(), &manager);
         let notify = manager.map(open).transpose()?;
-        let (init, terminal) = self.start_at_once().map_err(|error| self.explain(error))?;
+        let (init, terminal) = self.start_at_once().map_err(|error| self.give_up(error))?;
         let (container, warnings) = self.finish();
         Ok(Running::new(container, Process::new(init, terminal, warnings), notify))
     }
@@ -135,6 +135,15 @@ impl Creation {
         let record = &self.undo.record;
         hooks::run(&record.hooks.poststart, record, Status::Running)?;
         Ok((launch.finish()?, terminal))
+    }
+
+    /// Takes all back. The error is why.
+    fn give_up(&mut self, error: Error) -> Error {
+        let error = self.explain(error);
+        match self.undo.take_back() {
+            warnings if warnings.is_empty() => error,
+            warnings => Error::Undone { source: Box::new(error), warnings },
+        }
     }
 
     /// Says of a process that ended without a word if the kernel killed it for its memory.
@@ -161,6 +170,7 @@ impl Creation {
         let waited = if self.lowered.process.gate == StartGate::Message { 2 } else { 1 };
         let time = HookTime::of(times.into_iter().take(waited).flatten());
         let mut launch = Launch::start(&exe, time.beyond(BUILD_TIME))?;
+        self.undo.launched = true;
         self.undo.make_unit(launch.pid(), &self.lowered.resources)?;
         show_what_is_there(&mut self.lowered.mounts.steps);
         let cgroup = self.enter_cgroup()?;
@@ -237,7 +247,6 @@ impl Creation {
                 }
                 Step::Hooks => {
                     self.undo.write_init(launch)?;
-                    self.undo.hooked = true;
                     let hooks = &self.lowered.hooks.create_runtime;
                     hooks::run(hooks, &self.undo.record, Status::Creating)?;
                     launch.go()?;

@@ -85,7 +85,7 @@ impl Container {
 /// Runs the hooks of the end, and says which failed.
 pub(crate) fn run_poststop(record: &Record) -> Vec<String> {
     let failures = hooks::run_all(&record.hooks.poststop, record, Status::Stopped);
-    failures.iter().map(ToString::to_string).collect()
+    failures.iter().map(Error::chain).collect()
 }
 
 impl Store {

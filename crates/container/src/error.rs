@@ -57,6 +57,14 @@ pub enum Error {
         /// How, with what it wrote.
         source: coracle_process::Error,
     },
+    /// A creation failed, and something besides when it was taken back.
+    #[error("{source}")]
+    Undone {
+        /// Why it failed.
+        source: Box<Error>,
+        /// What failed then, as hooks of the end.
+        warnings: Vec<String>,
+    },
     /// The container's first process could not do a step.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -123,6 +131,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Undone { source, .. } => source.kind(),
             Self::AlreadyExists(_) => ErrorKind::AlreadyExists,
             Self::WrongState { .. } | Self::NotRunning => ErrorKind::WrongState,
             Self::Bundle(_) | Self::Spec { .. } | Self::Usage(_) => ErrorKind::InvalidSpec,
@@ -130,6 +139,12 @@ impl Error {
             Self::File { source, .. } if denied(source.raw_os_error()) => ErrorKind::Denied,
             _ => ErrorKind::Kernel,
         }
+    }
+
+    /// The message with its causes, from the general to the particular.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     pub(crate) fn file(

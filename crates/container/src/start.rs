@@ -12,6 +12,9 @@ use rustix::io::{Errno, read, write};
 
 use crate::{Container, Error, Result, Status, hooks};
 
+/// How long a process that could not start may take to end.
+const END_TIME: Duration = Duration::from_secs(5);
+
 /// How long the first process may take from waking up to the execution of the command, without its hooks.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -85,10 +88,16 @@ impl Waking {
                 Err(errno) => return Err(Error::file("read", "exec.result", errno)),
             }
         }
-        if said.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Launch(String::from_utf8_lossy(&said).into_owned()))
+        let said = match said.split_first() {
+            // The command is executed; what it did since then is its own affair.
+            Some((&coracle_init::wire::EXECUTING, [])) => return Ok(()),
+            Some((&coracle_init::wire::EXECUTING, reason)) => reason,
+            Some(_) => &said[..],
+            None => b"the process ended before it executed the command: who killed it?",
+        };
+        // It has said all, and ends: whoever looks next shall find it so.
+        self.init.wait_exit(END_TIME)?;
+        Err(Error::Launch(String::from_utf8_lossy(said).into_owned()))
     }
 
     /// Waits for something to read or for the end of the process. Has it ended?

@@ -26,8 +26,8 @@ pub(crate) struct Undo {
     pub(crate) cgroup: Option<Cgroup>,
     /// A unit of systemd was asked for.
     unit: bool,
-    /// Hooks have run, so those of the end must, too.
-    pub(crate) hooked: bool,
+    /// The process was there, so the hooks of the end must run.
+    pub(crate) launched: bool,
     /// Where the number of the process was written for the caller.
     pub(crate) pid_file: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ impl Undo {
             placement,
             cgroup: None,
             unit: false,
-            hooked: false,
+            launched: false,
             pid_file: None,
         }
     }
@@ -93,21 +93,26 @@ impl Undo {
     }
 }
 
-impl Drop for Undo {
-    fn drop(&mut self) {
-        let Some(lock) = self.lock.take() else { return };
+impl Undo {
+    /// Takes all back, once. Returns which hooks failed on the way.
+    pub(crate) fn take_back(&mut self) -> Vec<String> {
+        let Some(lock) = self.lock.take() else { return Vec::new() };
         // What cannot be undone stays recorded, for `delete --force`.
         if self.remove_cgroup().is_err() {
-            return;
+            return Vec::new();
         }
         if let Some(pid_file) = &self.pid_file {
             std::fs::remove_file(pid_file).unwrap_or_default();
         }
-        if self.hooked {
-            // Why the container was not created is what the caller must know.
-            drop(run_poststop(&self.record));
-        }
+        let failures = if self.launched { run_poststop(&self.record) } else { Vec::new() };
         self.entry.remove().unwrap_or_default();
         drop(lock);
+        failures
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        drop(self.take_back());
     }
 }

@@ -82,6 +82,10 @@ impl WireError {
     }
 }
 
+/// What a process writes into the FIFO of results right before it executes its command. Without it, it has
+/// ended before.
+pub const EXECUTING: u8 = b'+';
+
 /// The first message.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hello {

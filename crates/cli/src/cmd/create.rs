@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use coracle::{Bundle, ContainerBuilder};
+use coracle::{Bundle, ContainerBuilder, Error};
 
 use super::{copies, service_manager};
 use crate::error::Result;
@@ -11,9 +11,17 @@ use crate::parse::Invocation;
 
 /// Creates a container that waits for its start.
 pub fn create(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
-    let created = builder(invocation)?.create(&invocation.store()?)?;
+    let created = builder(invocation)?.create(&invocation.store()?);
+    let created = created.inspect_err(|error| warn_of(error, log))?;
     created.warnings().iter().for_each(|warning| log.warning(warning));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Logs what failed besides when a creation was taken back.
+pub fn warn_of(error: &Error, log: &Log) {
+    if let Error::Undone { warnings, .. } = error {
+        warnings.iter().for_each(|warning| log.warning(warning));
+    }
 }
 
 /// What `create` and `run` have in common.

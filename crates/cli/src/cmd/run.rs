@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use coracle::{BlockedSignals, Error, ExitStatus, Orphans, Running, Signal};
 
-use super::create::builder;
+use super::create::{builder, warn_of};
 use crate::error::{Failure, Result};
 use crate::log::Log;
 use crate::parse::Invocation;
@@ -17,7 +17,7 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let builder = builder(invocation)?.detached(detach);
     let store = invocation.store()?;
     if detach {
-        let mut running = builder.run(&store)?;
+        let mut running = builder.run(&store).inspect_err(|error| warn_of(error, log))?;
         warn(&running, log);
         if let Some(notify) = running.take_notify_proxy() {
             notify.forward(running.pid(), running.pidfd())?;
@@ -27,7 +27,8 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     // Before there is a container, so that no signal for it is lost.
     let signals = BlockedSignals::all()?;
     let orphans = if flags.is_set("no-subreaper") { Orphans::Leave } else { Orphans::adopt()? };
-    let mut running = builder.sized_as(std::io::stdin())?.run(&store)?;
+    let running = builder.sized_as(std::io::stdin())?.run(&store);
+    let mut running = running.inspect_err(|error| warn_of(error, log))?;
     warn(&running, log);
     let ended = attend(&mut running, &signals, orphans, log);
     let container = running.into_container();

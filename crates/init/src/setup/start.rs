@@ -12,7 +12,7 @@ use super::confine::Filter;
 use super::descriptors::Kept;
 use crate::InitError;
 use crate::error::Step;
-use crate::wire::ToHost;
+use crate::wire::{EXECUTING, ToHost};
 
 /// A process with nothing more to give up, but for the filter.
 pub(super) struct Confined {
@@ -50,6 +50,9 @@ impl Confined {
     }
 
     fn execute(&self) -> Result<Infallible, InitError> {
+        if let Some((_, result)) = &self.kept.gate {
+            write(result, &[EXECUTING]).step("reporting the start")?;
+        }
         self.kept.place_preserved()?;
         signal::reset_all().step("resetting signals")?;
         if let Some(filter) = &self.filter {
