@@ -119,6 +119,7 @@ fn run_in_guest(coracle: &Path, kernel: Option<&str>, thorough: bool) -> anyhow:
     let other = || {
         suite.iter().try_for_each(|program| {
             run_with_systemd(&bin, program)?;
+            run_as_user(&bin, program)?;
             APART.iter().try_for_each(|group| {
                 let what = format!("the group {group} of the suite in the guest");
                 finish_quietly(&what, suite_in_guest(kernel, &bin, program)?.arg(group))
@@ -156,6 +157,16 @@ fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
         finish_quietly("the tests of systemd in the guest", &mut command)?;
     }
     Ok(())
+}
+
+/// The tests of users without privileges, in a cgroup that was delegated to one.
+fn run_as_user(bin: &str, program: &Path) -> anyhow::Result<()> {
+    let mut command = process::Command::new(std::env::current_exe().context("where xtask is")?);
+    command.args(["guest", "--timeout", "1800", "--user"]);
+    command.arg("--share").arg(build::target_directory()?);
+    command.args(["--env", bin, "--env", GUEST_SLOWNESS]);
+    command.arg("--").arg(program).arg("rootless::").args(NOT_ENGINES);
+    finish_quietly("the tests of users in the guest", command.current_dir(workspace::root()))
 }
 
 /// The command that boots a guest and runs the program in it.
