@@ -94,7 +94,11 @@ impl Launcher {
         let (cgroup, members) = self.placement()?;
         let (wait, release) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("creating a pipe")?;
-        let cgroups = [cgroup, self.second_choice()?].map(|cgroup| self.cut_off(cgroup));
+        let other = self.second_choice()?;
+        let cgroups = match self.plan.place {
+            Place::New(_) => [cgroup, None],
+            Place::Existing(_) => [self.cut_off(cgroup)?, self.cut_off(other)?],
+        };
         let (proc, surroundings, namespaces) = match self.plan.place.clone() {
             Place::New(plan) => {
                 let (surroundings, namespaces) = self.prepare_new(&plan, &proc)?;
@@ -192,15 +196,14 @@ impl Launcher {
     }
 
     /// The same cgroup, from which no path leads further up. The child has it for a moment, in a place where
-    /// others may see what it has.
-    fn cut_off(&self, cgroup: Option<OwnedFd>) -> Option<OwnedFd> {
-        let seen = matches!(self.plan.place, Place::Existing(_));
-        let copy = |cgroup: OwnedFd| match DetachedMount::copy_of(&cgroup, false) {
-            Ok(copy) => copy.into(),
-            // Who may not mount is not root of the container's user namespace either, who could look.
-            Err(_) => cgroup,
-        };
-        if seen { cgroup.map(copy) } else { cgroup }
+    /// others may see what it has: but for the root of another user namespace, who may not look.
+    fn cut_off(&self, cgroup: Option<OwnedFd>) -> Result<Option<OwnedFd>, InitError> {
+        let Some(cgroup) = cgroup else { return Ok(None) };
+        match DetachedMount::copy_of(&cgroup, false) {
+            Ok(copy) => Ok(Some(copy.into())),
+            Err(_) if self.plan.place.has_user_namespace() => Ok(Some(cgroup)),
+            Err(error) => Err(InitError::new("cutting off the cgroup", &error)),
+        }
     }
 
     /// Who is inside a namespace that is entered must not trace this process and so get at the host.
