@@ -20,7 +20,6 @@ pub const TESTS: &[Test] = tests![
     gives_an_init,
     updates,
     mounts,
-    mounts_tmpfs,
     shares_namespaces,
     creates_before_it_starts,
     checks_health,
@@ -100,7 +99,14 @@ fn updates(t: &mut Context) -> Result<Verdict> {
 }
 
 fn mounts(t: &mut Context) -> Result<Verdict> {
-    drive(t, &[scenarios::mounts, runs_on_other_roots])
+    drive(t, &[scenarios::mounts, scenarios::mounts_tmpfs, copies_to_tmpfs, runs_on_other_roots])
+}
+
+/// podman shows in a tmpfs what it covers.
+pub fn copies_to_tmpfs(_: &Context, podman: &Client) -> Result<()> {
+    let output = podman.script(&["--tmpfs", "/etc"], "grep ^user: /etc/passwd; touch /etc/new")?;
+    check_eq!(output.text(), "user:x:1000:1000:user:/home/user:/bin/sh");
+    Ok(())
 }
 
 /// A root file system that is no image's, and one with an overlay on it.
@@ -117,11 +123,6 @@ fn runs_on_other_roots(t: &Context, podman: &Client) -> Result<()> {
     check_eq!(run(&root.to_string_lossy())?.text(), "data");
     check!(root.join("tmp/made").exists());
     Ok(())
-}
-
-fn mounts_tmpfs(t: &mut Context) -> Result<Verdict> {
-    need!(scenarios::can_copy_up(t)?, "the runtime has no tmpcopyup");
-    drive(t, &[scenarios::mounts_tmpfs])
 }
 
 fn shares_namespaces(t: &mut Context) -> Result<Verdict> {
@@ -155,29 +156,16 @@ fn becomes_well(_: &Context, podman: &Client) -> Result<()> {
 }
 
 fn makes_pods(t: &mut Context) -> Result<Verdict> {
-    need!(t.host().has_program("podman"), "no podman");
     need!(t.host().has_program("catatonit"), "no catatonit, which makes podman's pods");
-    let cgroup = t.id();
-    let podman = client(t, Vec::new())?;
-    podman.command(&["load", "--quiet", "--input"]).arg(image(t)?).succeed()?;
-    let create = podman.command(&["pod", "create", "--name", "pod", "--hostname", "vessel"]);
-    let create = create.args(["--share", "net,ipc,uts,pid", "--cgroup-parent"]);
-    let pod = create.arg(format!("/{cgroup}")).succeed()?;
-    fills_pod(&podman)?;
-    wait_for_end_of(&["podman", "conmon"])?;
-    // podman leaves the pod's cgroup in the hierarchies without controllers.
-    for hierarchy in t.host().hierarchies() {
-        let left = hierarchy.join(&cgroup).join(pod.text());
-        if left.exists() {
-            fs::remove_dir(left)?;
-        }
-    }
-    forget(t, &cgroup)?;
-    Ok(Passed)
+    drive(t, &[fills_pod])
 }
 
-/// The containers of a pod are in the namespaces of its first one.
-fn fills_pod(podman: &Client) -> Result<()> {
+/// The containers of a pod are in the namespaces of its first one. They stay out of its cgroup, where
+/// podman 4.3 denies all devices on v2, whatever the runtime.
+fn fills_pod(_: &Context, podman: &Client) -> Result<()> {
+    let create = podman.command(&["pod", "create", "--name", "pod", "--hostname", "vessel"]);
+    let create = create.args(["--share", "net,ipc,uts,pid", "--share-parent=false"]);
+    create.args(&podman.run).succeed()?;
     podman.serve("it", &["--pod", "pod"])?;
     let script = "hostname; ps -o args | sed -n 2p; ps -o args | grep -c 'echo [b]ye'";
     let output = podman.script(&["--pod", "pod"], script)?;
@@ -188,8 +176,7 @@ fn fills_pod(podman: &Client) -> Result<()> {
     check_eq!(podman.inspect("it", ".State.Status")?, "paused");
     podman.text(&["pod", "unpause", "pod"])?;
     podman.text(&["pod", "stop", "pod"])?;
-    // With what code is chance: the first container may end before it, and with it the pid namespace.
-    check_eq!(podman.inspect("it", ".State.Status")?, "exited");
+    check_eq!(podman.text(&["ps", "--quiet"])?, "");
     podman.text(&["pod", "start", "pod"])?;
     check_eq!(podman.exec("it", &[], "hostname")?.expect(0)?.text(), "vessel");
     podman.text(&["pod", "rm", "--force", "pod"]).map(drop)

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     podman_gives_terminals,
     podman_executes,
     podman_stops_and_starts,
+    podman_mounts,
     podman_shares_namespaces,
     podman_confines,
     podman_maps_users,
@@ -90,8 +91,12 @@ fn podman_stops_and_starts(t: &mut Context) -> Result<Verdict> {
     drive(t, &[scenarios::stops_and_starts])
 }
 
+fn podman_mounts(t: &mut Context) -> Result<Verdict> {
+    drive(t, &[scenarios::mounts, scenarios::mounts_tmpfs, podman::copies_to_tmpfs])
+}
+
 fn podman_shares_namespaces(t: &mut Context) -> Result<Verdict> {
-    drive(t, &[scenarios::shares_namespaces, scenarios::mounts])
+    drive(t, &[scenarios::shares_namespaces])
 }
 
 fn podman_confines(t: &mut Context) -> Result<Verdict> {

@@ -183,7 +183,7 @@ pub fn mounts(t: &Context, engine: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Also where the root file system is read-only, and by what is under the mount point.
+/// A place to write in a root file system that is read-only.
 pub fn mounts_tmpfs(_: &Context, engine: &Client) -> Result<()> {
     let flags = ["--read-only", "--tmpfs", "/home:size=1m"];
     let script = "touch /x; touch /home/x && echo made; df -k /home | tail -1";
@@ -232,11 +232,4 @@ pub fn builds(t: &Context, engine: &Client, build: &dyn Fn() -> Cmd) -> Result<(
     check!(failed.code() != 0, "{failed}");
     check_has!(failed.stderr, "exit 3");
     Ok(())
-}
-
-/// Can the runtime copy what is under a mount point to a tmpfs there? podman asks that of it.
-pub fn can_copy_up(t: &Context) -> Result<bool> {
-    let features = t.runtime().command().arg("features").succeed()?.json()?;
-    let options = features["mountOptions"].as_array().cloned().unwrap_or_default();
-    Ok(options.iter().any(|option| option == "tmpcopyup"))
 }
