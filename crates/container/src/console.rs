@@ -2,17 +2,17 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType, connect, sendmsg, socket_with,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    connect, sendmsg, socket_with,
 };
 
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// How long whoever listens at a socket may take to accept.
@@ -36,14 +36,8 @@ impl DescriptorSocket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failure)?;
-        // An address has 108 bytes; a descriptor of the directory stands for a longer path.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory =
-            open(parent.unwrap_or(Path::new(".")), flags, Mode::empty()).map_err(failure)?;
-        let name = path.file_name().unwrap_or_default();
-        let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-        let address = SocketAddrUnix::new(&short).map_err(failure)?;
+        let place = Place::of(path).map_err(failure)?;
+        let address = place.address().map_err(failure)?;
         let deadline = Instant::now() + DEADLINE;
         loop {
             match connect(&socket, &address) {

@@ -37,6 +37,7 @@ mod lower;
 mod notify;
 mod options;
 mod pause;
+mod place;
 mod placement;
 mod process;
 mod ps;

@@ -1,18 +1,18 @@
 //! Receiving the terminals of containers: the other end of a console socket.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, open, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Stat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix,
-    SocketFlags, SocketType, accept_with, bind, connect, listen, recvmsg, socket_with,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    accept_with, bind, connect, listen, recvmsg, socket_with,
 };
 
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// How many may wait to be accepted.
@@ -102,28 +102,7 @@ impl AsFd for ConsoleConnection {
     }
 }
 
-/// A path whose directory is open: an address has 108 bytes, and a descriptor stands for a longer path.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    directory: OwnedFd,
-    name: OsString,
-}
-
 impl Place {
-    fn of(path: &Path) -> rustix::io::Result<Self> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = open(parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
-        let name = path.file_name().ok_or(Errno::ISDIR)?.to_owned();
-        Ok(Self { path: path.to_owned(), directory, name })
-    }
-
-    fn address(&self) -> rustix::io::Result<SocketAddrUnix> {
-        let directory = Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string());
-        SocketAddrUnix::new(directory.join(&self.name))
-    }
-
     fn stat(&self) -> rustix::io::Result<Stat> {
         statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)
     }
