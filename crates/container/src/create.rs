@@ -211,12 +211,7 @@ impl Creation {
         if self.lowered.wants_limits {
             self.warnings.extend(unlimited(cgroup.skipped().iter().chain(&skipped)));
         }
-        let entry = cgroup.entry()?;
-        Ok(CgroupEntry {
-            unified: entry.unified.map(|directory| self.handover.add(directory)),
-            otherwise: None,
-            tasks: entry.tasks.into_iter().map(|file| self.handover.add(file)).collect(),
-        })
+        Ok(self.handover.add_cgroup(cgroup.entry()?, None))
     }
 
     /// A namespace to be joined may be the host's own, whose names and kernel parameters are not the

@@ -234,7 +234,7 @@ impl ExecBuilder {
             Status::Paused if self.ignore_paused => None,
             Status::Paused => Some("resume it first, or give --ignore-paused"),
             Status::Creating => Some("it is not ready yet"),
-            Status::Stopped => Some("start it first"),
+            Status::Stopped => Some("it has ended: create it again"),
         };
         let record = self.container.record.as_ref().and_then(|record| record.init.as_ref());
         match (hint, record, pidfd) {
@@ -257,16 +257,11 @@ impl ExecBuilder {
             choose(&mut paths, controller, path)?;
         }
         let cgroup = Cgroup::open(&paths)?;
-        let entry = cgroup.entry()?;
         let otherwise = match u32::try_from(init) {
             Ok(init) if self.sub_cgroups.is_empty() => cgroup.open_below_of(init)?,
             _ => None,
         };
-        Ok(CgroupEntry {
-            unified: entry.unified.map(|directory| handover.add(directory)),
-            otherwise: otherwise.map(|directory| handover.add(directory)),
-            tasks: entry.tasks.into_iter().map(|file| handover.add(file)).collect(),
-        })
+        Ok(handover.add_cgroup(cgroup.entry()?, otherwise))
     }
 }
 

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use coracle_init::plan::{Plan, Slot};
+use coracle_cgroup::Entry;
+use coracle_init::plan::{CgroupEntry, Plan, Slot};
 use coracle_init::wire::{self, ToHost, ToInit};
 use coracle_process::{Channel, PidFd, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -28,6 +29,15 @@ impl Handover {
     pub(crate) fn add(&mut self, descriptor: impl Into<OwnedFd>) -> Slot {
         self.0.push(descriptor.into());
         Slot(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Adds what a process needs to enter its cgroup, or the other one that it gets if the first takes nobody.
+    pub(crate) fn add_cgroup(&mut self, entry: Entry, otherwise: Option<OwnedFd>) -> CgroupEntry {
+        CgroupEntry {
+            unified: entry.unified.map(|directory| self.add(directory)),
+            otherwise: otherwise.map(|directory| self.add(directory)),
+            tasks: entry.tasks.into_iter().map(|file| self.add(file)).collect(),
+        }
     }
 }
 

@@ -24,8 +24,6 @@ pub(crate) struct Undo {
     pub(crate) record: Record,
     pub(crate) placement: Placement,
     pub(crate) cgroup: Option<Cgroup>,
-    /// A unit of systemd was asked for.
-    unit: bool,
     /// The process was there, so the hooks of the end must run.
     pub(crate) launched: bool,
     /// Where the number of the process was written for the caller.
@@ -40,7 +38,6 @@ impl Undo {
             record,
             placement,
             cgroup: None,
-            unit: false,
             launched: false,
             pid_file: None,
         }
@@ -58,7 +55,6 @@ impl Undo {
 
     /// Has systemd make the cgroup, if that is who makes it.
     pub(crate) fn make_unit(&mut self, pid: u32, resources: &Resources) -> Result<()> {
-        self.unit = self.record.systemd.is_some();
         let cgroup = self.placement.make_around(pid, resources)?;
         self.own(cgroup)
     }
@@ -78,7 +74,8 @@ impl Undo {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill(UNDO_DEADLINE)?;
         }
-        if self.unit {
+        // It may have been asked for, whether or not its cgroup was found.
+        if self.launched {
             self.placement.undo()?;
         }
         if let Some(cgroup) = &self.cgroup {

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "this crate is the workspace's unsafe floor")]
 
+pub mod bit_list;
 pub mod bpf;
 pub mod clone;
 mod error;

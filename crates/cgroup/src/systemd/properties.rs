@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use coracle_sys::bit_list;
+
 use super::dbus::Value;
 use crate::convert::{nonzero, swap_alone, weight_from_shares};
 use crate::devices::{Devices, Policy};
@@ -123,16 +125,9 @@ fn or_infinite(limit: i64) -> u64 {
 
 /// The bits of a list as `0-3,7`, the lowest first; nothing for an empty one.
 fn bits(list: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-        for bit in first..=last.min(first + (1 << 16)) {
-            bytes.resize(bytes.len().max(bit / 8 + 1), 0);
-            bytes[bit / 8] |= 1 << (bit % 8);
-        }
-    }
-    (!bytes.is_empty()).then_some(bytes)
+    let mut bytes: Vec<_> = bit_list::parse(list)?.into_iter().flat_map(u64::to_le_bytes).collect();
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0)? + 1);
+    Some(bytes)
 }
 
 /// The devices that are allowed. systemd knows no exceptions from what is allowed, so with such a policy

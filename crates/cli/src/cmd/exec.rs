@@ -1,12 +1,9 @@
 //! `coracle exec`.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
 use coracle::{BlockedSignals, ExecBuilder, Orphans, Process, Signal};
-use coracle_spec::CONFIG_SIZE_LIMIT;
 
 use crate::error::{Failure, Result};
 use crate::log::Log;
@@ -39,7 +36,7 @@ fn builder(invocation: &Invocation) -> Result<ExecBuilder> {
     let mut builder = invocation.store()?.container(&invocation.id()?)?.exec()?;
     if let Some(path) = flags.last("process") {
         let path = Path::new(path);
-        builder = builder.process(&read(path)?, path)?;
+        builder = builder.process(&super::read(path)?, path)?;
     }
     if invocation.positional.len() > 1 {
         let command = (1..invocation.positional.len()).map(|index| invocation.argument(index));
@@ -61,21 +58,6 @@ fn builder(invocation: &Invocation) -> Result<ExecBuilder> {
         builder = builder.user(uid, gid);
     }
     Ok(connected!(confined(builder, invocation)?, invocation))
-}
-
-/// The document at `path`, which may be a pipe.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let failure = |error: std::io::Error| {
-        let what = path.display();
-        match error.kind() {
-            ErrorKind::NotFound => Failure::new(format!("{what} does not exist")),
-            _ => Failure::new(format!("cannot read {what}: {error}")),
-        }
-    };
-    let mut document = Vec::new();
-    let file = File::open(path).map_err(failure)?;
-    file.take(CONFIG_SIZE_LIMIT).read_to_end(&mut document).map_err(failure)?;
-    Ok(document)
 }
 
 /// The flags about rights and limits.

@@ -40,11 +40,13 @@ mod update;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use coracle::{ContainerId, Rootless, Store};
+use coracle_spec::CONFIG_SIZE_LIMIT;
 
 use crate::error::{Failure, Result};
 use crate::parse::Invocation;
@@ -102,6 +104,25 @@ impl Invocation {
 
 fn copies(descriptors: &[OwnedFd]) -> Result<Vec<OwnedFd>> {
     Ok(descriptors.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>()?)
+}
+
+/// The document at `path`, which may be a pipe; `-` is standard input. Of what is longer than any document
+/// only the beginning is read.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let failure = |error: std::io::Error| {
+        let what = path.display();
+        match error.kind() {
+            ErrorKind::NotFound => Failure::new(format!("{what} does not exist")),
+            _ => Failure::new(format!("cannot read {what}: {error}")),
+        }
+    };
+    let source: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(File::open(path).map_err(failure)?),
+    };
+    let mut document = Vec::new();
+    source.take(CONFIG_SIZE_LIMIT).read_to_end(&mut document).map_err(failure)?;
+    Ok(document)
 }
 
 /// The socket of the service manager that wants to know when a container is ready; see sd_notify(3).

@@ -1,12 +1,9 @@
 //! `coracle update`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
 use coracle::LoadedResources;
-use coracle_spec::CONFIG_SIZE_LIMIT;
 use serde_json::{Value, json};
 
 use crate::error::{Failure, Result};
@@ -61,16 +58,9 @@ pub fn update(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The document at `path`; `-` is standard input.
+/// The limits at `path`.
 fn read(path: &Path) -> Result<Value> {
-    let failure = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(CONFIG_SIZE_LIMIT).read_to_end(&mut bytes).map_err(failure)?;
-    } else {
-        let file = File::open(path).map_err(failure)?;
-        file.take(CONFIG_SIZE_LIMIT).read_to_end(&mut bytes).map_err(failure)?;
-    }
+    let bytes = super::read(path)?;
     // The document is checked as it was given; this only makes room for flags.
     LoadedResources::parse(&bytes, path)?;
     Ok(serde_json::from_slice(&bytes)?)
