@@ -127,7 +127,7 @@ fn joins_a_mount_namespace(t: &mut Context) -> Result<Verdict> {
 }
 
 /// A bundle with a user namespace, and a root file system that its root owns.
-fn mapped(t: &Context) -> Result<Bundle> {
+pub(crate) fn mapped(t: &Context) -> Result<Bundle> {
     let bundle = t.bundle()?.namespace("user", None);
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
     chown(bundle.rootfs(), Some(100_000), Some(100_000))?;

@@ -11,6 +11,8 @@ use coracle_testkit::{
     need, tests,
 };
 
+use crate::engines;
+
 pub fn add_to(suite: Suite) -> Suite {
     suite.group("real_roots", TESTS)
 }
@@ -147,31 +149,10 @@ fn podman_run(t: &Context, parent: &str, flags: &[&str]) -> Result<Cmd> {
     Ok(command.args(flags).arg("--rootfs").arg(t.bundle()?.rootfs()))
 }
 
-/// Does anything of podman still run? It cleans up after its containers by itself, later.
-fn podman_runs() -> bool {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut names = processes.filter_map(|it| fs::read_to_string(it.path().join("comm")).ok());
-    names.any(|name| ["podman", "conmon"].contains(&name.trim()))
-}
-
-/// Removes what podman keeps when no container is left: cgroups and locks.
+/// Removes what podman keeps when no container is left. It cleans up after its containers by itself, later.
 fn forget_podman(t: &Context, parent: &str) -> Result<()> {
-    eventually("podman's end", || Ok((!podman_runs()).then_some(())))?;
-    for hierarchy in t.host().hierarchies() {
-        let directory = hierarchy.join(parent.trim_start_matches('/'));
-        for directory in [directory.join("conmon"), directory] {
-            if directory.exists() {
-                eventually("an empty cgroup", || Ok(fs::remove_dir(&directory).ok()))?;
-            }
-        }
-    }
-    for directory in ["/dev/shm", "/run"] {
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))?;
-        }
-    }
-    Ok(())
+    engines::wait_for_end_of(&["podman", "conmon"])?;
+    engines::forget(t, parent.trim_start_matches('/'))
 }
 
 fn serves_podman(t: &mut Context) -> Result<Verdict> {

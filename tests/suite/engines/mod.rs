@@ -111,7 +111,7 @@ fn types_at(command: Cmd, script: &str) -> Result<TerminalSession> {
 
 /// Removes what engines keep when no container is left: the cgroup of the test, which must be empty, and
 /// files of theirs in directories that only the tests have.
-fn forget(t: &Context, cgroup: &str) -> Result<()> {
+pub(crate) fn forget(t: &Context, cgroup: &str) -> Result<()> {
     for hierarchy in t.host().hierarchies() {
         let directory = hierarchy.join(cgroup);
         for directory in [directory.join("conmon"), directory] {
@@ -130,7 +130,7 @@ fn forget(t: &Context, cgroup: &str) -> Result<()> {
 }
 
 /// Waits until no process with such a name runs: some engines clean up after their containers later.
-fn wait_for_end_of(names: &[&str]) -> Result<()> {
+pub(crate) fn wait_for_end_of(names: &[&str]) -> Result<()> {
     eventually("the engine's end", || {
         let processes = fs::read_dir("/proc")?.flatten();
         let mut running =

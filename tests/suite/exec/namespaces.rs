@@ -10,6 +10,7 @@ use coracle_testkit::{
 use serde_json::json;
 
 use super::{field, idle, in_both};
+use crate::namespaces::mapped;
 
 pub const TESTS_FOR_ALL: &[Test] = tests![is_in_the_namespaces_of_the_container];
 
@@ -76,14 +77,6 @@ fn is_in_new_ones_and_in_the_callers(t: &mut Context) -> Result<Verdict> {
         container.delete_forcibly()?;
     }
     Ok(Passed)
-}
-
-/// A bundle with a user namespace, and a root file system that its root owns.
-fn mapped(t: &Context) -> Result<Bundle> {
-    let bundle = t.bundle()?.namespace("user", None);
-    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
-    chown(bundle.rootfs(), Some(100_000), Some(100_000))?;
-    Ok(bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map))
 }
 
 fn is_in_those_of_a_user_namespace(t: &mut Context) -> Result<Verdict> {
