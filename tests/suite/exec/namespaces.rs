@@ -7,7 +7,6 @@ use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
     Bundle, Cmd, Container, Context, Result, Test, Verdict, check, check_eq, eventually, tests,
 };
-use serde_json::json;
 
 use super::{field, idle, in_both};
 use crate::namespaces::mapped;
