@@ -248,7 +248,6 @@ fn unsupported_fields(t: &mut Context) -> Result<Verdict> {
     need!(t.is_coracle(), "others support them");
     let fields = [
         ("/linux/netDevices", json!({"eth0": {}})),
-        ("/linux/intelRdt", json!({"closID": "x"})),
         ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0})),
     ];

@@ -177,7 +177,6 @@ fn refuses_what_makes_no_sense(t: &mut Context) -> Result<Verdict> {
     refused(&["--memory", "12Q"], &["--memory", "12Q"])?;
     refused(&["--cpu-share", "many"], &["--cpu-share"])?;
     refused(&["--blkio-weight", "5"], &["block I/O weight"])?;
-    refused(&["--l3-cache-schema", "L3:0=f"], &["not supported"])?;
     refused(&["-r", "/no/such/file"], &["/no/such/file"])?;
     refused(&["--memry", "1"], &["memory"])?;
     let command = container.command("update", &["-r", "-"]).input(r#"{"pids": {"limit": "x"}}"#)?;

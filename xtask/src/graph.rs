@@ -14,7 +14,7 @@ pub const COMMAND: Command = Command {
     help: "
 usage: cargo xtask graph
 
-- A facility crate (caps, cgroup, lsm, mount, ns, process, seccomp) depends on no crate of the
+- A facility crate (caps, cgroup, lsm, mount, ns, process, rdt, seccomp) depends on no crate of the
   workspace but sys, and sys on none.
 - The facility crates and init reach neither spec nor serde_json.
 - No crate reaches one for development (`package.metadata.coracle.dev`), but those themselves.
@@ -26,13 +26,14 @@ Optional dependencies count, dev-dependencies do not.
 
 const SYS: &str = "coracle-sys";
 const INIT: &str = "coracle-init";
-const FACILITIES: [&str; 7] = [
+const FACILITIES: [&str; 8] = [
     "coracle-caps",
     "coracle-cgroup",
     "coracle-lsm",
     "coracle-mount",
     "coracle-ns",
     "coracle-process",
+    "coracle-rdt",
     "coracle-seccomp",
 ];
 /// What knows, or parses, the documents of the OCI.

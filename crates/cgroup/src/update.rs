@@ -1,6 +1,6 @@
 //! Changing limits of a cgroup that is in use: all or none.
 
-use crate::{Cgroup, Permissions, Resources, Result, Skipped};
+use crate::{Cgroup, Error, Permissions, Resources, Skipped};
 
 impl Cgroup {
     /// Sets limits as [`Cgroup::set`] does, but if one of them is refused all files that were written get
@@ -8,15 +8,15 @@ impl Cgroup {
     ///
     /// `commit` is called when all is set, as to tell others; if it fails, everything is taken back, too.
     /// [`Resources::devices`] are not part of it: they are left as they are.
-    pub fn update(
+    pub fn update<E: From<Error>>(
         &self,
         resources: &Resources,
         permissions: Permissions,
-        commit: impl FnOnce() -> Result<()>,
-    ) -> Result<Vec<Skipped>> {
+        commit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Vec<Skipped>, E> {
         let resources = Resources { devices: Vec::new(), ..resources.clone() };
         self.dirs().for_each(|dir| dir.journal().begin());
-        let result = self.set(&resources, permissions);
+        let result = self.set(&resources, permissions).map_err(E::from);
         let result = result.and_then(|skipped| commit().map(|()| skipped));
         for dir in self.dirs() {
             for (file, value) in dir.journal().end().into_iter().rev().filter(|_| result.is_err()) {

@@ -91,6 +91,11 @@ impl Container {
         Ok(Some((status, Some(pidfd))))
     }
 
+    /// What is recorded of it.
+    pub(crate) fn recorded(&self) -> Result<&Record> {
+        self.record.as_ref().ok_or_else(|| self.entry.damaged("nothing is recorded of it"))
+    }
+
     fn is_frozen(&self) -> Result<bool> {
         match self.cgroup()?.map(|cgroup| cgroup.frozen()).transpose() {
             // Somebody has removed it; the process is elsewhere and runs.

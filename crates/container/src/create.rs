@@ -11,6 +11,7 @@ use coracle_init::plan::{
 use coracle_mount::Attributes;
 use coracle_ns::{NamespaceKind, NsFd};
 use coracle_process::env;
+use coracle_rdt::Resctrl;
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
@@ -20,6 +21,7 @@ use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
 use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
 use crate::options::Sockets;
 use crate::placement::{Placement, nearest_that_exists};
+use crate::rdt::RdtRecord;
 use crate::state::Record;
 use crate::undo::Undo;
 use crate::{
@@ -66,6 +68,10 @@ impl Creation {
         check_root(&lowered)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         record.systemd = placement.record();
+        record.rdt = match &lowered.rdt {
+            Some(rdt) => Some(RdtRecord::choose(&Resctrl::discover()?, rdt, &record.id)?),
+            None => None,
+        };
         let (entry, lock) = store.claim(&builder.id)?;
         let mut undo = Undo::new((entry, lock), record, placement);
         undo.entry.write(&undo.record)?;
@@ -172,6 +178,10 @@ impl Creation {
         let mut launch = Launch::start(&exe, time.beyond(BUILD_TIME))?;
         self.undo.launched = true;
         self.undo.make_unit(launch.pid(), &self.lowered.resources)?;
+        if let (Some(record), Some(rdt)) = (&self.undo.record.rdt, &self.lowered.rdt) {
+            record.make(rdt)?;
+            record.add(launch.pid())?;
+        }
         show_what_is_there(&mut self.lowered.mounts.steps);
         let cgroup = self.enter_cgroup()?;
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
@@ -329,6 +339,7 @@ fn record(
             poststop: hooks.poststop.clone(),
             start_container: HookTime::of(&hooks.start_container),
         },
+        rdt: None,
         init: None,
     }
 }

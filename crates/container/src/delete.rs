@@ -5,6 +5,7 @@ use std::time::Duration;
 use coracle_cgroup::{Cgroup, CgroupPaths};
 use coracle_spec::ContainerId;
 
+use crate::rdt::RdtRecord;
 use crate::state::{Record, SystemdRecord};
 use crate::{Container, Error, Result, Status, Store, hooks};
 
@@ -44,6 +45,8 @@ impl Container {
         if let Some(cgroup) = cgroup {
             cgroup.remove(REMOVE_DEADLINE)?;
         }
+        let rdt = self.record.as_ref().and_then(|record| record.rdt.as_ref());
+        rdt.map_or(Ok(()), RdtRecord::remove)?;
         let warnings = self.record.as_ref().map(run_poststop).unwrap_or_default();
         self.entry.remove()?;
         Ok(warnings)

@@ -80,6 +80,9 @@ pub enum Error {
     /// A process cannot be reached.
     #[error(transparent)]
     Process(#[from] coracle_process::Error),
+    /// A class of service cannot be had.
+    #[error(transparent)]
+    Rdt(#[from] coracle_rdt::Error),
     /// A namespace to be joined does not open.
     #[error(transparent)]
     Namespace(#[from] coracle_ns::Error),

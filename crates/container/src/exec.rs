@@ -202,6 +202,10 @@ impl ExecBuilder {
         let plan = Plan { place: Place::Existing(existing), cgroup, process, confine };
         let limit = (!self.ignore_paused).then_some(BUILD_TIME);
         let mut launch = Launch::start(&self.options.init.seal()?, limit)?;
+        let record = self.container.record.as_ref();
+        if let Some(rdt) = record.and_then(|record| record.rdt.as_ref()) {
+            rdt.add(launch.pid())?;
+        }
         launch.send(&plan, &handover)?;
         self.follow(launch, &sockets)
     }

@@ -8,6 +8,7 @@ use coracle_process::ProcessRef;
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::RecordedHooks;
+use crate::rdt::RdtRecord;
 use crate::{Result, Status};
 
 /// The file in the container's state directory, with the keys that tools read in runc's.
@@ -35,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) own_pid_namespace: bool,
     #[serde(default, skip_serializing_if = "RecordedHooks::is_empty")]
     pub(crate) hooks: RecordedHooks,
+    #[serde(flatten)]
+    pub(crate) rdt: Option<RdtRecord>,
     #[serde(flatten)]
     pub(crate) init: Option<InitRecord>,
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use coracle_cgroup::{Cgroup, Stats};
 
+use crate::rdt::RdtRecord;
 use crate::{Container, Error, Result, Status};
 
 impl Container {
@@ -34,6 +35,12 @@ impl Container {
 
     fn has_no_processes(&self, status: Status) -> Error {
         self.refused("measure", status, "only what is created, running or paused uses anything")
+    }
+
+    /// What it may use of caches and memory bandwidth, and uses; nothing if it has no share apart from others.
+    pub fn rdt_stats(&self) -> Result<Option<coracle_rdt::Stats>> {
+        let rdt = self.record.as_ref().and_then(|record| record.rdt.as_ref());
+        rdt.map(RdtRecord::stats).transpose()
     }
 
     /// What it uses at this moment; two of these make a rate. Fails as [`Container::stats`].

@@ -9,6 +9,7 @@ use coracle_process::ProcessRef;
 use crate::delete::run_poststop;
 use crate::launch::{Init, Launch};
 use crate::placement::Placement;
+use crate::rdt::RdtRecord;
 use crate::state::{InitRecord, Record};
 use crate::store::{Entry, Lock};
 use crate::{Container, Error, Result};
@@ -70,7 +71,7 @@ impl Undo {
         Ok(init)
     }
 
-    fn remove_cgroup(&mut self) -> Result<()> {
+    fn remove_groups(&mut self) -> Result<()> {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill(UNDO_DEADLINE)?;
         }
@@ -81,7 +82,7 @@ impl Undo {
         if let Some(cgroup) = &self.cgroup {
             cgroup.remove(UNDO_DEADLINE)?;
         }
-        Ok(())
+        self.record.rdt.as_ref().map_or(Ok(()), RdtRecord::remove)
     }
 
     pub(crate) fn keep(mut self) -> Container {
@@ -95,7 +96,7 @@ impl Undo {
     pub(crate) fn take_back(&mut self) -> Vec<String> {
         let Some(lock) = self.lock.take() else { return Vec::new() };
         // What cannot be undone stays recorded, for `delete --force`.
-        if self.remove_cgroup().is_err() {
+        if self.remove_groups().is_err() {
             return Vec::new();
         }
         if let Some(pid_file) = &self.pid_file {

@@ -4,14 +4,16 @@ use coracle_cgroup::{Mode, Permissions};
 use coracle_spec::LoadedResources;
 
 use crate::lower::lower_resources;
+use crate::rdt::Shares;
 use crate::state::SystemdRecord;
 use crate::{Container, Result, Status};
 
 impl Container {
     /// Changes the limits of a created, running or paused container: all of them, or none if one is refused.
-    /// What is not in `resources` stays as it is, and so do the rules for devices. Returns what the user
-    /// should know.
-    pub fn update(&self, resources: &LoadedResources) -> Result<Vec<String>> {
+    /// What is not in `resources` stays as it is, and so do the rules for devices. `schemata` are lines of
+    /// its share of caches and memory bandwidth, as `MB:0=20`; a container that has none apart from others
+    /// gets one. Returns what the user should know.
+    pub fn update(&self, resources: &LoadedResources, schemata: &[String]) -> Result<Vec<String>> {
         let lock = self.entry.lock()?;
         let current = Self::new(self.entry.clone(), self.entry.read()?);
         let (status, _) = current.inspect_locked(&lock)?;
@@ -33,11 +35,16 @@ impl Container {
         let rootless = record.is_some_and(|record| record.rootless);
         let permissions = if rootless { Permissions::BestEffort } else { Permissions::Required };
         let unified = cgroup.mode() == Mode::Unified;
-        let tell_systemd = || match systemd {
-            Some((mut manager, unit)) => manager.set(&unit, &limits, unified),
-            None => Ok(()),
+        let pids = || Ok(cgroup.pids(true)?);
+        let commit = || {
+            let before = Shares::change(&current, schemata, pids)?;
+            let told = match systemd {
+                Some((mut manager, unit)) => manager.set(&unit, &limits, unified),
+                None => Ok(()),
+            };
+            told.map_err(|error| before.restore().err().unwrap_or(error.into()))
         };
-        let skipped = cgroup.update(&limits, permissions, tell_systemd)?;
+        let skipped = cgroup.update(&limits, permissions, commit)?;
         warnings.extend(skipped.iter().map(ToString::to_string));
         Ok(warnings)
     }

@@ -11,7 +11,6 @@ use crate::validate::{At, Fault, Report};
 /// it means that text only, or one that goes on with `=`, as a mount option with a value does. `null`
 /// and empty values do not count as asked for.
 pub const UNSUPPORTED: &[&str] = &[
-    "/linux/intelRdt",
     "/linux/memoryPolicy",
     "/linux/mountLabel",
     "/linux/netDevices",

@@ -417,7 +417,7 @@ fn what_is_not_supported_yet() {
         ("/hooks/poststop", json!([])),
         ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 1}})),
         ("/linux/resources/network", json!({})),
-        ("/linux/intelRdt", json!(null)),
+        ("/linux/netDevices", json!(null)),
         ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/linux/mountLabel", json!("")),
         ("/linux/seccomp", listener),

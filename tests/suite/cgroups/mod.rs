@@ -3,6 +3,7 @@
 mod devices;
 mod limits;
 mod placement;
+mod rdt;
 mod visibility;
 
 use coracle_testkit::Suite;
@@ -12,5 +13,6 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("cgroups::placement", placement::TESTS)
         .group("cgroups::limits", limits::TESTS)
         .group("cgroups::devices", devices::TESTS)
+        .group("cgroups::rdt", rdt::TESTS)
         .group("cgroups::visibility", visibility::TESTS)
 }

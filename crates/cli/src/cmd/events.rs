@@ -17,7 +17,10 @@ pub fn events(invocation: &Invocation, _: &Log) -> Result<ExitCode> {
     let interval = invocation.interval(INTERVAL)?;
     let container = invocation.store()?.container(&invocation.id()?)?;
     if invocation.flags.is_set("stats") {
-        let kind = EventKind::Stats(Box::new(container.stats()?));
+        let kind = EventKind::Stats {
+            used: Box::new(container.stats()?),
+            rdt: container.rdt_stats()?.map(Box::new),
+        };
         print_line(&Event { id: container.id().to_owned(), kind })?;
     } else {
         container.events(interval)?.try_for_each(|event| print_line(&event?))?;

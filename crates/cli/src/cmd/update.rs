@@ -37,11 +37,6 @@ type Parse = fn(&str) -> Option<Value>;
 /// Changes the limits of a container.
 pub fn update(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let flags = &invocation.flags;
-    for name in ["l3-cache-schema", "mem-bw-schema"] {
-        if flags.last(name).is_some() {
-            return Err(Failure::new(format!("--{name} is not supported yet: Intel RDT")));
-        }
-    }
     let (mut document, path) = match flags.last("resources") {
         None => (json!({}), Path::new("the flags")),
         Some(path) => (read(Path::new(path))?, Path::new(path)),
@@ -54,7 +49,11 @@ pub fn update(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     }
     let resources = LoadedResources::parse(&serde_json::to_vec(&document)?, path)?;
     let container = invocation.store()?.container(&invocation.id()?)?;
-    container.update(&resources)?.iter().for_each(|warning| log.warning(warning));
+    let mut schemata = Vec::new();
+    for name in ["l3-cache-schema", "mem-bw-schema"] {
+        schemata.extend(flags.text(name)?.map(str::to_owned));
+    }
+    container.update(&resources, &schemata)?.iter().for_each(|warning| log.warning(warning));
     Ok(ExitCode::SUCCESS)
 }
 

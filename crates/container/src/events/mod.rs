@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use coracle_cgroup::{Cgroup, OomWatch, Stats};
 use coracle_process::PidFd;
+use coracle_rdt::Stats as RdtStats;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 
+use crate::rdt::RdtRecord;
 use crate::{Container, Error, Result};
 use report::Report;
 
@@ -29,7 +31,12 @@ pub struct Event {
 #[non_exhaustive]
 pub enum EventKind {
     /// It was measured.
-    Stats(Box<Stats>),
+    Stats {
+        /// What it uses.
+        used: Box<Stats>,
+        /// Its share of caches and memory bandwidth, if it has one apart from others.
+        rdt: Option<Box<RdtStats>>,
+    },
     /// Its memory ran out.
     Oom,
 }
@@ -44,7 +51,7 @@ impl Serialize for Event {
             data: Option<Report<'a>>,
         }
         let (r#type, data) = match &self.kind {
-            EventKind::Stats(stats) => ("stats", Some(Report::new(stats))),
+            EventKind::Stats { used, rdt } => ("stats", Some(Report::new(used, rdt.as_deref()))),
             EventKind::Oom => ("oom", None),
         };
         Line { r#type, id: &self.id, data }.serialize(serializer)
@@ -64,6 +71,7 @@ impl Container {
             id: self.id().to_owned(),
             // What could not be watched, as without the controller, can be measured all the same.
             oom: cgroup.watch_oom()?,
+            rdt: self.record.as_ref().and_then(|record| record.rdt.clone()),
             cgroup,
             init,
             interval,
@@ -80,6 +88,7 @@ pub struct Events {
     id: String,
     cgroup: Cgroup,
     oom: Option<OomWatch>,
+    rdt: Option<RdtRecord>,
     init: PidFd,
     interval: Duration,
     /// When to measure; never, for an interval without an end.
@@ -124,7 +133,10 @@ impl Events {
                 // After a time in which nobody asked, not many at once.
                 let next = self.next.and_then(|next| next.checked_add(self.interval));
                 self.next = next.map(|next| next.max(now));
-                return Ok(Some(EventKind::Stats(Box::new(self.cgroup.stats()?))));
+                return Ok(Some(EventKind::Stats {
+                    used: Box::new(self.cgroup.stats()?),
+                    rdt: self.rdt.as_ref().map(RdtRecord::stats).transpose()?.map(Box::new),
+                }));
             }
         }
     }

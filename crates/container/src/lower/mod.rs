@@ -7,6 +7,7 @@ mod hooks;
 mod mounts;
 mod namespaces;
 mod process;
+mod rdt;
 mod resources;
 mod seccomp;
 
@@ -21,6 +22,7 @@ use coracle_spec::Spec;
 pub(crate) use hooks::Hooks;
 pub(crate) use namespaces::kind_of_sysctl;
 
+use crate::rdt::Rdt;
 use crate::{Error, Result};
 
 /// What the plan depends on besides the specification.
@@ -63,6 +65,8 @@ pub(crate) struct Lowered {
     pub(crate) hooks: Hooks,
     /// The limits.
     pub(crate) resources: Resources,
+    /// The share of caches and memory bandwidth.
+    pub(crate) rdt: Option<Rdt>,
     /// The specification asks for some, besides what every container gets.
     pub(crate) wants_limits: bool,
     /// What the user should know.
@@ -82,6 +86,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
     let wants_limits = spec.linux.resources != coracle_spec::types::Resources::default();
     let hooks = hooks::lower(spec);
+    let rdt = spec.linux.intel_rdt.as_ref().map(rdt::lower);
     Ok(Lowered {
         namespaces,
         mounts,
@@ -90,6 +95,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
         join,
         hooks,
         resources,
+        rdt,
         wants_limits,
         warnings,
     })

@@ -121,10 +121,10 @@ fn mount(report: &mut Report, at: &At<'_>, linux: &Map<'_>) {
     }
 }
 
-/// The name of a directory in resctrl.
+/// The name of a directory in resctrl, or `/` for the class that everything is in at first.
 fn clos_id(id: &str) -> Result<(), Fault> {
-    match id == "." || id == ".." || id.contains('/') {
-        true => Err(Fault::found_text(id, "the name of a directory, without `/`")),
+    match id == "." || id == ".." || id != "/" && id.contains('/') {
+        true => Err(Fault::found_text(id, "the name of a directory without `/`, or `/` alone")),
         false => one_line(id),
     }
 }

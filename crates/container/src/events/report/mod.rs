@@ -5,16 +5,19 @@
 mod blkio;
 mod cpu;
 mod memory;
+mod rdt;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coracle_cgroup::{CpusetStats, HugePageStats, PidsStats, Pressure, Stall, Stats};
+use coracle_rdt::Stats as RdtStats;
 use serde::Serialize;
 
 use blkio::Blkio;
 use cpu::Cpu;
 use memory::Memory;
+use rdt::Rdt;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
@@ -24,8 +27,7 @@ pub(super) struct Report<'a> {
     pids: Pids,
     blkio: Blkio,
     hugetlb: BTreeMap<&'a str, HugePages>,
-    /// No resource control groups are made for containers.
-    intel_rdt: Empty,
+    intel_rdt: Rdt<'a>,
     /// runc tells of those that it made itself, which it does not.
     network_interfaces: Option<Empty>,
 }
@@ -34,7 +36,7 @@ pub(super) struct Report<'a> {
 struct Empty {}
 
 impl<'a> Report<'a> {
-    pub(super) fn new(stats: &'a Stats) -> Self {
+    pub(super) fn new(stats: &'a Stats, rdt: Option<&'a RdtStats>) -> Self {
         let huge_pages = stats.huge_pages.iter();
         Self {
             cpu: stats.cpu.as_ref().map(Cpu::new).unwrap_or_default(),
@@ -45,7 +47,7 @@ impl<'a> Report<'a> {
             hugetlb: huge_pages
                 .map(|(size, pages)| (size.as_str(), HugePages::new(pages)))
                 .collect(),
-            intel_rdt: Empty {},
+            intel_rdt: rdt.map(Rdt::new).unwrap_or_default(),
             network_interfaces: None,
         }
     }
@@ -171,7 +173,7 @@ mod tests {
         let entry = r#"{"limit":0,"failcnt":0}"#;
         let cpuset = r#"{"cpu_exclusive":0,"mem_hardwall":0,"mem_exclusive":0,"memory_migrate":0,"memory_spread_page":0,"memory_spread_slab":0,"memory_pressure":0,"sched_load_balance":0,"sched_relax_domain_level":0}"#;
         assert_eq!(
-            serde_json::to_string(&Report::new(&Stats::default())).unwrap(),
+            serde_json::to_string(&Report::new(&Stats::default(), None)).unwrap(),
             format!(
                 r#"{{"cpu":{{"usage":{{"kernel":0,"user":0}},"throttling":{{}}}},"cpuset":{cpuset},"memory":{{"usage":{entry},"swap":{entry},"kernel":{entry},"kernelTCP":{entry}}},"pids":{{}},"blkio":{{}},"hugetlb":{{}},"intel_rdt":{{}},"network_interfaces":null}}"#
             )
