@@ -1,4 +1,4 @@
-//! Handing a terminal or a pidfd to whoever waits for it at a socket.
+//! Handing a terminal, a pidfd or a seccomp listener to whoever waits for it at a socket.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-    connect, sendmsg, socket_with,
+    connect, send, sendmsg, socket_with,
 };
 
 use crate::place::Place;
@@ -18,8 +19,6 @@ use crate::{Error, Result};
 /// How long whoever listens at a socket may take to accept.
 const DEADLINE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
-const HUNG: &str =
-    "connecting to the socket of --console-socket or --pidfd-socket: is its listener alive?";
 
 /// A connected socket whose other end waits for a descriptor.
 #[derive(Debug)]
@@ -29,10 +28,9 @@ pub(crate) struct DescriptorSocket {
 }
 
 impl DescriptorSocket {
-    /// Connects to the socket at `path`, however long that is.
-    pub(crate) fn connect(path: &Path) -> Result<Self> {
+    /// Connects to the socket at `path`, however long that is. `hung` is what it means that nobody accepts.
+    pub(crate) fn connect(path: &Path, hung: &'static str) -> Result<Self> {
         let failure = |errno: Errno| Error::file("connect to", path, errno);
-        // What is sent is far shorter than the socket's buffer, so only connecting can have to wait.
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failure)?;
@@ -44,21 +42,37 @@ impl DescriptorSocket {
                 Ok(()) => return Ok(Self { socket, path: path.into() }),
                 // As many wait to be accepted as the listener allows.
                 Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-                Err(Errno::AGAIN) => return Err(Error::Timeout(HUNG)),
+                Err(Errno::AGAIN) => return Err(Error::Timeout(hung)),
                 Err(errno) => return Err(failure(errno)),
             }
         }
     }
 
     /// Sends the descriptor and `message`: for a terminal its path inside the container.
+    ///
+    /// A message that does not fit into the socket's buffer waits for whoever reads.
     pub(crate) fn send(&self, descriptor: impl AsFd, message: &str) -> Result<()> {
         let fds = [descriptor.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&fds));
+        let failure = |errno| Error::file("send a descriptor to", &self.path, errno);
         let parts = [IoSlice::new(message.as_bytes())];
-        sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL)
-            .map(drop)
-            .map_err(|errno| Error::file("send a descriptor to", &self.path, errno))
+        let mut sent =
+            sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL).map_err(failure)?;
+        let timeout = Timespec::try_from(DEADLINE).ok();
+        while let Some(rest) = message.as_bytes().get(sent..).filter(|rest| !rest.is_empty()) {
+            sent += match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+                Err(Errno::AGAIN) => {
+                    let mut fds = [PollFd::new(&self.socket, PollFlags::OUT)];
+                    match poll(&mut fds, timeout.as_ref()).map_err(failure)? {
+                        0 => return Err(failure(Errno::TIMEDOUT)),
+                        _ => 0,
+                    }
+                }
+                part => part.map_err(failure)?,
+            };
+        }
+        Ok(())
     }
 }

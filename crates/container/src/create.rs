@@ -15,8 +15,9 @@ use coracle_rdt::Resctrl;
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
 
+use crate::agent::Agent;
 use crate::builder::Activation;
-use crate::hooks::{self, HookTime, RecordedHooks};
+use crate::hooks::{self, HookState, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
 use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
 use crate::options::Sockets;
@@ -36,6 +37,7 @@ pub(crate) struct Creation {
     lowered: Lowered,
     handover: Handover,
     sockets: Sockets,
+    agent: Option<Agent>,
     warnings: Vec<String>,
     undo: Undo,
 }
@@ -65,6 +67,7 @@ impl Creation {
         said.append(&mut lowered.warnings);
         builder.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&builder.options)?;
+        let agent = Agent::connect(lowered.agent.take())?;
         check_root(&lowered)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         record.systemd = placement.record();
@@ -78,7 +81,8 @@ impl Creation {
         undo.entry.write_config(&config)?;
         undo.own(undo.placement.make()?)?;
         let handover = Handover::default();
-        let mut creation = Self { builder, lowered, handover, sockets, warnings: said, undo };
+        let mut creation =
+            Self { builder, lowered, handover, sockets, agent, warnings: said, undo };
         creation.connect_with_service_manager()?;
         Ok(creation)
     }
@@ -250,6 +254,7 @@ impl Creation {
                 Step::Terminal { controller, name } => {
                     terminal = self.sockets.take_terminal((controller, &name), options)?;
                 }
+                Step::Listener(listener) => self.hand_to_agent(&listener, launch)?,
                 Step::Hooks => {
                     self.undo.write_init(launch)?;
                     let hooks = &self.lowered.hooks.create_runtime;
@@ -263,6 +268,12 @@ impl Creation {
         self.sockets.announce(init, "standard", options)?;
         self.undo.pid_file.clone_from(&options.pid_file);
         Ok(terminal)
+    }
+
+    fn hand_to_agent(&self, listener: &OwnedFd, launch: &Launch) -> Result<()> {
+        let (Some(agent), Some(init)) = (&self.agent, &launch.init) else { return Ok(()) };
+        let state = HookState::new(&self.undo.record, Some(Status::Creating), Some(init.pid));
+        agent.take(listener, init.pid, state)
     }
 
     /// The container stays.

@@ -1,6 +1,7 @@
 //! Another process in a container that is there.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,6 +13,8 @@ use coracle_process::PidFd;
 use coracle_spec::types::Process as ProcessSpec;
 use coracle_spec::{LoadedProcess, LoadedSpec, Spec, read_document};
 
+use crate::agent::Agent;
+use crate::hooks::HookState;
 use crate::launch::{BUILD_TIME, Handover, Launch, Step};
 use crate::lower::{LoweredExec, lower_exec};
 use crate::options::{Options, Sockets, option_methods};
@@ -194,6 +197,7 @@ impl ExecBuilder {
         self.warnings.append(&mut lowered.warnings);
         self.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&self.options)?;
+        let agent = Agent::connect(lowered.agent.take())?;
         let mut handover = Handover::default();
         let cgroup = self.enter_cgroup(init.0, &mut handover)?;
         let existing = ExistingPlan { init: handover.add(init.1), kinds };
@@ -207,17 +211,23 @@ impl ExecBuilder {
             rdt.add(launch.pid())?;
         }
         launch.send(&plan, &handover)?;
-        self.follow(launch, &sockets)
+        self.follow(launch, &sockets, agent.as_ref())
     }
 
     /// Follows the process to the execution of its command.
-    fn follow(self, mut launch: Launch, sockets: &Sockets) -> Result<Process> {
+    fn follow(
+        self,
+        mut launch: Launch,
+        sockets: &Sockets,
+        agent: Option<&Agent>,
+    ) -> Result<Process> {
         let mut terminal = None;
         loop {
             match launch.next()? {
                 Step::Terminal { controller, name } => {
                     terminal = sockets.take_terminal((controller, &name), &self.options)?;
                 }
+                Step::Listener(listener) => self.hand_to_agent(agent, &listener, &launch)?,
                 Step::Hooks => launch.go()?,
                 Step::Ready => break,
             }
@@ -228,6 +238,20 @@ impl ExecBuilder {
         launch.go()?;
         launch.executed()?;
         Ok(Process::new(launch.finish()?, terminal, self.warnings))
+    }
+
+    fn hand_to_agent(
+        &self,
+        agent: Option<&Agent>,
+        listener: &OwnedFd,
+        launch: &Launch,
+    ) -> Result<()> {
+        let (Some(agent), Some(process)) = (agent, &launch.init) else { return Ok(()) };
+        let Some(record) = &self.container.record else { return Ok(()) };
+        let (status, pidfd) = self.container.inspect()?;
+        let init = record.init.as_ref().filter(|_| pidfd.is_some());
+        let pid = init.map(|init| init.init_process_pid);
+        agent.take(listener, process.pid, HookState::new(record, Some(status), pid))
     }
 
     /// The container's first process, if it is in a state that allows another one.

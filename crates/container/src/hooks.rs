@@ -61,7 +61,7 @@ impl HookTime {
 /// What a hook reads: the state as the OCI runtime specification defines it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HookState<'a> {
+pub(crate) struct HookState<'a> {
     oci_version: &'a str,
     id: &'a str,
     bundle: &'a Path,
@@ -73,17 +73,22 @@ struct HookState<'a> {
     pid: Option<i32>,
 }
 
+impl<'a> HookState<'a> {
+    pub(crate) fn new(record: &'a Record, status: Option<Status>, pid: Option<i32>) -> Self {
+        Self {
+            oci_version: &record.oci_version,
+            id: &record.id,
+            bundle: &record.bundle,
+            annotations: &record.annotations,
+            status,
+            pid,
+        }
+    }
+}
+
 /// The state for hooks, as JSON.
 fn state(record: &Record, status: Option<Status>, pid: Option<i32>) -> Result<String> {
-    let state = HookState {
-        oci_version: &record.oci_version,
-        id: &record.id,
-        bundle: &record.bundle,
-        annotations: &record.annotations,
-        status,
-        pid,
-    };
-    serde_json::to_string(&state)
+    serde_json::to_string(&HookState::new(record, status, pid))
         .map_err(|error| Error::file("write", "the state for hooks", error))
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Init {
 pub(crate) enum Step {
     /// The terminal came.
     Terminal { controller: OwnedFd, name: String },
+    /// The listener of the seccomp filter came.
+    Listener(OwnedFd),
     /// The process waits for the host to run its hooks, and to be told to go.
     Hooks,
     /// The process waits to be told to go.
@@ -114,6 +116,9 @@ impl Launch {
                 }
                 (ToHost::Terminal { name }, Some(controller)) => {
                     return Ok(Step::Terminal { controller, name });
+                }
+                (ToHost::Listener, Some(listener)) if self.init.is_some() => {
+                    return Ok(Step::Listener(listener));
                 }
                 (ToHost::Hooks, _) if self.init.is_some() => return Ok(Step::Hooks),
                 (ToHost::Ready, _) if self.init.is_some() => return Ok(Step::Ready),

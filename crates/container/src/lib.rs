@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod builder;
 mod console;
 mod container;

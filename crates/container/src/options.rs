@@ -162,10 +162,15 @@ pub(crate) struct Sockets {
     pidfd: Option<DescriptorSocket>,
 }
 
+/// What it means that nobody accepts.
+const HUNG: &str =
+    "connecting to the socket of --console-socket or --pidfd-socket: is its listener alive?";
+
 impl Sockets {
     pub(crate) fn connect(options: &Options) -> Result<Self> {
-        let connect =
-            |path: &Option<PathBuf>| path.as_deref().map(DescriptorSocket::connect).transpose();
+        let connect = |path: &Option<PathBuf>| {
+            path.as_deref().map(|path| DescriptorSocket::connect(path, HUNG)).transpose()
+        };
         Ok(Self {
             console: connect(&options.console_socket)?,
             pidfd: connect(&options.pidfd_socket)?,

@@ -41,6 +41,8 @@ pub enum ToHost {
         /// Its path inside, as `/dev/pts/0`.
         name: String,
     },
+    /// The seccomp filter is loaded, and notifies: its listener comes along.
+    Listener,
     /// All is done but the execution of the command.
     Ready,
     /// A step failed, and the program ends.

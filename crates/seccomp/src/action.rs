@@ -77,6 +77,23 @@ impl Action {
         }
     }
 
+    /// The action with this return value; nothing for one that the kernel does not know either.
+    pub const fn of_return_value(value: u32) -> Option<Self> {
+        let [low, high, ..] = value.to_le_bytes();
+        let data = u16::from_le_bytes([low, high]);
+        Some(match value & 0xffff_0000 {
+            0x8000_0000 => Self::KillProcess,
+            0 => Self::KillThread,
+            0x0003_0000 => Self::Trap(data),
+            0x0005_0000 => Self::Errno(data),
+            0x7fc0_0000 => Self::Notify,
+            0x7ff0_0000 => Self::Trace(data),
+            0x7ffc_0000 => Self::Log,
+            0x7fff_0000 => Self::Allow,
+            _ => return None,
+        })
+    }
+
     /// How much the action lets through: the kernel's order of precedence among filters.
     pub(crate) const fn permissiveness(self) -> i32 {
         (self.return_value() & 0xffff_0000).cast_signed()
@@ -117,6 +134,11 @@ mod tests {
     #[test]
     fn returns_what_seccomp_2_says() {
         assert_eq!(Action::Errno(38).return_value(), 0x0005_0026);
+        for name in Action::OCI_NAMES {
+            let action = Action::from_oci(name, None).unwrap();
+            assert_eq!(Action::of_return_value(action.return_value()), Some(action));
+        }
+        assert_eq!(Action::of_return_value(0x1234_0000), None);
         assert_eq!(Action::Trace(1).return_value(), 0x7ff0_0001);
         assert_eq!(Action::Allow.return_value(), 0x7fff_0000);
     }

@@ -104,6 +104,23 @@ impl Arch {
         table::lookup(name)?.number(self.abi()?)
     }
 
+    /// The name of the system call with this number, if the architecture has it and is supported.
+    pub fn syscall_name(self, number: u32) -> Option<&'static str> {
+        table::name(self.abi()?, number)
+    }
+
+    /// The architecture by whose convention a call is made that seccomp data show with this token
+    /// (`AUDIT_ARCH_*` of linux/audit.h) and number, if it is a supported one.
+    pub fn of_call(token: u32, number: u32) -> Option<Self> {
+        // A tracer that skips a call of x86_64 makes its number -1.
+        let number = if number == u32::MAX { 0 } else { number };
+        let fits = |abi: Abi| {
+            let (first, last) = abi.numbers();
+            abi.token == token && (first..=last).contains(&number)
+        };
+        Self::ALL.into_iter().find(|arch| arch.abi().is_some_and(fits))
+    }
+
     pub(crate) const fn abi(self) -> Option<Abi> {
         let (token, column, wide) = match self {
             Self::X86_64 => (Abi::X86_64, 0, true),

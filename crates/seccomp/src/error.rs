@@ -4,7 +4,7 @@ use coracle_sys::{Errno, SyscallError};
 
 use crate::{Action, Arch};
 
-/// Why a profile was not compiled, or a program not loaded.
+/// Why a profile was not compiled, a program not loaded, or a listener of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -56,6 +56,9 @@ pub enum Error {
     /// The kernel refused the filter.
     #[error("cannot load the seccomp filter{}", hint(.0.errno()))]
     Load(#[source] SyscallError),
+    /// The listener of a filter failed.
+    #[error("cannot serve the calls that a seccomp filter notifies of")]
+    Listener(#[source] SyscallError),
 }
 
 /// What the errnos of seccomp(2) ask for.

@@ -1,17 +1,16 @@
 //! Putting the caller under a filter.
 
-use std::os::fd::OwnedFd;
-
 use coracle_sys::seccomp::{self, FilterFlags};
 
-use crate::{BpfProgram, Error};
+use crate::{BpfProgram, Error, Listener};
 
 impl BpfProgram {
     /// Puts the calling thread, and what it will fork and execute, under the program. There is no way
     /// back.
     ///
-    /// If the program [notifies](BpfProgram::notifies), the result is the descriptor that receives the
-    /// notifications (seccomp_unotify(2), close-on-exec); without it, such calls would fail. With
+    /// If the program [notifies](BpfProgram::notifies), the result is the listener that receives the
+    /// notifications (close-on-exec); without it, such calls would fail. Whoever serves it must not be
+    /// under the program. With
     /// [`FilterFlags::TSYNC`] all threads of the process come under the program.
     /// [`FilterFlags::WAIT_KILLABLE_RECV`] is left out where nothing notifies.
     ///
@@ -20,13 +19,14 @@ impl BpfProgram {
     /// # Errors
     ///
     /// [`Error::Load`].
-    pub fn load(&self, flags: FilterFlags) -> Result<Option<OwnedFd>, Error> {
+    pub fn load(&self, flags: FilterFlags) -> Result<Option<Listener>, Error> {
         let flags = match self.notifies() {
             true => flags | FilterFlags::NEW_LISTENER,
             false if flags.contains(FilterFlags::NEW_LISTENER) => flags,
             false => flags - FilterFlags::WAIT_KILLABLE_RECV,
         };
-        seccomp::load(self.instructions(), flags).map_err(Error::Load)
+        let listener = seccomp::load(self.instructions(), flags).map_err(Error::Load)?;
+        Ok(listener.map(Listener::from))
     }
 }
 

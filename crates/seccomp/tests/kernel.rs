@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::mpsc;
@@ -15,8 +16,8 @@ use std::{env, fs, thread};
 
 use common::verifier;
 use coracle_seccomp::{
-    Action, BpfProgram, Comparator, Error, FilterFlags, Operator, Profile, Rule, action_available,
-    compile, supported_flags,
+    Action, Arch, BpfProgram, Comparator, Error, FilterFlags, Operator, Profile, Rule,
+    action_available, compile, supported_flags,
 };
 use coracle_sys::Errno;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -31,7 +32,7 @@ const SIGSYS: i32 = 31;
 /// A part by its name, and the signal that shall end it.
 type Part = (&'static str, fn(), Option<i32>);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("returns_the_errno", returns_the_errno, None),
     ("compares_64_bits", compares_64_bits, None),
     ("says_that_newer_calls_do_not_exist", says_that_newer_calls_do_not_exist, None),
@@ -40,6 +41,7 @@ const PARTS: [Part; 11] = [
     ("traps", traps, Some(SIGSYS)),
     ("traces_without_a_tracer", traces_without_a_tracer, None),
     ("returns_a_listener", returns_a_listener, None),
+    ("serves_a_listener", serves_a_listener, None),
     ("takes_other_threads_along", takes_other_threads_along, None),
     ("travels_as_bytes", travels_as_bytes, None),
     ("needs_privilege", needs_privilege, None),
@@ -164,11 +166,47 @@ fn returns_a_listener() {
     assert!(program.notifies());
     let flags = FilterFlags::TSYNC | (supported_flags() & FilterFlags::WAIT_KILLABLE_RECV);
     let listener = program.load(flags).unwrap().unwrap();
-    let link =
-        fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener)));
+    let link = fs::read_link(format!("/proc/self/fd/{}", listener.as_fd().as_raw_fd()));
     assert_eq!(link.unwrap().to_str(), Some("anon_inode:seccomp notify"));
     let flags = rustix::io::fcntl_getfd(&listener).unwrap();
     assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+}
+
+/// The thread that loads the filter is the only one under it.
+fn serves_a_listener() {
+    let names = ["getpriority", "setpriority", "dup"];
+    let mut profile = Profile::new(Action::Allow);
+    profile.rules = vec![Rule::new(names, Action::Notify)];
+    let (sender, receiver) = mpsc::channel();
+    let caller = thread::spawn(move || {
+        rustix::thread::set_no_new_privs(true).unwrap();
+        let program = compile(&profile).unwrap();
+        sender.send(program.load(FilterFlags::empty()).unwrap().unwrap()).unwrap();
+        let denied = getpriority();
+        let allowed = getpriority();
+        let set = rustix::process::setpriority_process(None, 3);
+        (denied, allowed, set, rustix::io::dup(std::io::stderr()).map(IntoRawFd::into_raw_fd))
+    });
+    let listener = receiver.recv().unwrap();
+    let next = || listener.receive().unwrap().unwrap();
+    let call = next();
+    assert_eq!((call.arch(), call.name()), (Arch::native(), Some("getpriority")));
+    let status = fs::read_to_string(format!("/proc/{}/status", call.pid())).unwrap();
+    assert!(status.contains("Seccomp:\t2"), "{status}");
+    assert!(listener.is_waiting(&call).unwrap());
+    listener.deny(&call, Errno::XFULL).unwrap();
+    assert!(!listener.is_waiting(&call).unwrap());
+    listener.allow(&next()).unwrap();
+    let call = next();
+    assert_eq!((call.name(), call.args()[2]), (Some("setpriority"), 3));
+    listener.respond(&call, 0).unwrap();
+    let call = next();
+    let file = fs::File::open("/").unwrap();
+    let number = listener.add_fd(&call, &file, true).unwrap();
+    listener.respond(&call, number.into()).unwrap();
+    let expected = (Err(Errno::XFULL), Ok(()), Ok(()), Ok(number));
+    assert_eq!(caller.join().unwrap(), expected);
+    assert!(listener.receive().unwrap().is_none());
 }
 
 fn takes_other_threads_along() {

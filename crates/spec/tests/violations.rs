@@ -406,11 +406,6 @@ fn seccomp() {
 
 #[test]
 fn what_is_not_supported_yet() {
-    let listener = json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "listenerPath": "/run/agent",
-        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}],
-    });
     let mut document = default();
     for (pointer, value) in [
         ("/hooks/prestart", json!([{"path": "/bin/true"}])),
@@ -420,7 +415,6 @@ fn what_is_not_supported_yet() {
         ("/linux/netDevices", json!(null)),
         ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/linux/mountLabel", json!("")),
-        ("/linux/seccomp", listener),
         ("/mounts/0/options", json!(["bind", "idmap=uids=0-1-10", "idmapped"])),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"})),
     ] {

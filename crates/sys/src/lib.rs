@@ -21,6 +21,7 @@ pub mod procfs;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
+pub mod unotify;
 pub mod wait;
 
 pub use error::{Errno, Result, SyscallError};

@@ -4,7 +4,7 @@ use std::fs;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Context, Output, Result, Test, Verdict, check, check_eq, need, tests,
+    Bundle, Context, DescriptorServer, Output, Result, Test, Verdict, check, check_eq, need, tests,
 };
 use serde_json::{Value, json};
 
@@ -70,7 +70,11 @@ fn names_what_the_kernel_has(t: &mut Context) -> Result<Verdict> {
     let actions = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail")?;
     for action in list(&features, "/linux/seccomp/actions") {
         let name = action.trim_start_matches("SCMP_ACT_").to_lowercase();
-        let name = if name == "kill" { "kill_thread".to_owned() } else { name };
+        let name = match name.as_str() {
+            "kill" => "kill_thread",
+            "notify" => "user_notif",
+            other => other,
+        };
         check!(actions.split_whitespace().any(|other| other == name), "{action}: {actions}");
     }
     for kind in list(&features, "/linux/namespaces") {
@@ -167,11 +171,16 @@ fn lists_what_seccomp_profiles_can_say(t: &mut Context) -> Result<Verdict> {
         let rule = json!({"names": ["swapoff"], "action": action, "args": args});
         json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
     };
+    let agent = t.path("agent");
+    let _server = DescriptorServer::listen(&agent)?;
+    check_eq!(get("actions").len(), 9);
     for action in get("actions") {
-        with_seccomp(t, rule(&action, json!([])))?.expect(0)?;
+        let mut profile = rule(&action, json!([]));
+        if action == "SCMP_ACT_NOTIFY" {
+            profile["listenerPath"] = json!(agent.to_string_lossy());
+        }
+        with_seccomp(t, profile)?.expect(0)?;
     }
-    let notify = t.bundle()?.set("/linux/seccomp", rule("SCMP_ACT_NOTIFY", json!([])));
-    check_eq!(is_supported(t, &notify)?, get("actions").iter().any(|it| it == "SCMP_ACT_NOTIFY"));
     for operator in get("operators") {
         let args = json!([{"index": 0, "value": 1, "valueTwo": 1, "op": operator}]);
         with_seccomp(t, rule("SCMP_ACT_ERRNO", args))?.expect(0)?;

@@ -1,6 +1,7 @@
 //! `/linux/seccomp`.
 
 mod actions;
+mod notify;
 mod probe;
 mod profiles;
 
@@ -8,7 +9,8 @@ use coracle_testkit::{Bundle, Suite};
 use serde_json::{Value, json};
 
 pub fn add_to(suite: Suite) -> Suite {
-    suite.group("seccomp::actions", actions::TESTS).group("seccomp::profiles", profiles::TESTS)
+    let suite = suite.group("seccomp::actions", actions::TESTS);
+    suite.group("seccomp::notify", notify::TESTS).group("seccomp::profiles", profiles::TESTS)
 }
 
 /// A filter with a default action and rules.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use coracle_testkit::{Bundle, Context, Output, Result};
+use coracle_testkit::{Bundle, Cmd, Context, Output, Result};
 
 /// Where the program is loaded.
 const BASE: u64 = 0x40_0000;
@@ -85,8 +85,13 @@ impl Call {
 
 /// Runs the call in a container of this bundle; the exit code is the errno.
 pub fn attempt(t: &Context, bundle: Bundle, call: Call) -> Result<Output> {
+    attempt_in(t, bundle, call)?.run()
+}
+
+/// The command that runs the call in a container of this bundle.
+pub fn attempt_in(t: &Context, bundle: Bundle, call: Call) -> Result<Cmd> {
     let path = bundle.rootfs().join("probe");
     fs::write(&path, call.program())?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    t.run(&bundle.args(&["/probe"]))
+    t.run_with(&bundle.args(&["/probe"]), &[])
 }

@@ -7,12 +7,13 @@ use coracle_spec::types::Capabilities;
 
 use super::seccomp;
 use crate::Result;
+use crate::agent::AgentAddress;
 
 pub(super) fn lower(
     spec: &Spec,
     available: CapSet,
     warnings: &mut Vec<String>,
-) -> Result<ConfinePlan> {
+) -> Result<(ConfinePlan, Option<AgentAddress>)> {
     let process = &spec.process;
     let asked = capabilities(&process.capabilities);
     let missing = asked.union() - available;
@@ -28,13 +29,15 @@ pub(super) fn lower(
         given.ambient = given.ambient - stray;
     }
     let filter = spec.linux.seccomp.as_ref().map(|profile| seccomp::lower(profile, warnings));
-    Ok(ConfinePlan {
+    let (seccomp, agent) = filter.transpose()?.flatten().unzip();
+    let plan = ConfinePlan {
         capabilities: given,
         no_new_privileges: process.no_new_privileges,
-        seccomp: filter.transpose()?.flatten(),
+        seccomp,
         apparmor: process.apparmor_profile.clone(),
         selinux: process.selinux_label.clone(),
-    })
+    };
+    Ok((plan, agent.flatten()))
 }
 
 fn capabilities(oci: &Capabilities) -> CapabilityPlan {

@@ -22,6 +22,7 @@ use coracle_spec::Spec;
 pub(crate) use hooks::Hooks;
 pub(crate) use namespaces::kind_of_sysctl;
 
+use crate::agent::AgentAddress;
 use crate::rdt::Rdt;
 use crate::{Error, Result};
 
@@ -59,6 +60,8 @@ pub(crate) struct Lowered {
     pub(crate) process: ProcessPlan,
     /// What it may do.
     pub(crate) confine: ConfinePlan,
+    /// Who is asked about system calls.
+    pub(crate) agent: Option<AgentAddress>,
     /// Namespaces to be joined.
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
     /// What is run besides.
@@ -82,7 +85,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let available = if new_user { CapSet::ALL } else { context.capabilities };
     let process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
-    let confine = confine::lower(spec, available, &mut warnings)?;
+    let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
     let wants_limits = spec.linux.resources != coracle_spec::types::Resources::default();
     let hooks = hooks::lower(spec);
@@ -92,6 +95,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
         mounts,
         process,
         confine,
+        agent,
         join,
         hooks,
         resources,
@@ -108,6 +112,8 @@ pub(crate) struct LoweredExec {
     pub(crate) process: ProcessPlan,
     /// What it may do.
     pub(crate) confine: ConfinePlan,
+    /// Who is asked about system calls.
+    pub(crate) agent: Option<AgentAddress>,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -118,8 +124,8 @@ pub(crate) fn lower_exec(spec: &Spec, id: &str, available: CapSet) -> Result<Low
     let mut warnings = Vec::new();
     let mut process = process::lower(&spec.process, keyring(id, false))?;
     process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
-    let confine = confine::lower(spec, available, &mut warnings)?;
-    Ok(LoweredExec { process, confine, warnings })
+    let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
+    Ok(LoweredExec { process, confine, agent, warnings })
 }
 
 /// Turns limits for a container that is there into plans; the rules for its devices are not among them.

@@ -2,16 +2,20 @@
 
 use coracle_init::plan::SeccompPlan;
 use coracle_seccomp::{
-    Action, Arch, Comparator, FilterFlags, Operator, Profile, Rule, compile, parse_flag,
-    supported_flags,
+    Action, Arch, BpfProgram, Comparator, FilterFlags, Operator, Profile, Rule, compile,
+    parse_flag, supported_flags,
 };
 use coracle_spec::types::{Seccomp, Syscall, SyscallArg};
 
 use super::invalid;
 use crate::Result;
+use crate::agent::AgentAddress;
 
 /// Compiles the profile; nothing is left of one that allows everything.
-pub(super) fn lower(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Option<SeccompPlan>> {
+pub(super) fn lower(
+    oci: &Seccomp,
+    warnings: &mut Vec<String>,
+) -> Result<Option<(SeccompPlan, Option<AgentAddress>)>> {
     let pointer = "/linux/seccomp";
     let refused = |error: coracle_seccomp::Error| invalid(pointer, error.to_string());
     let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
@@ -33,8 +37,25 @@ pub(super) fn lower(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Option<
         }
     }
     let program = compile(&profile).map_err(refused)?;
-    let flags = flags(oci)?;
-    Ok(Some(SeccompPlan { program: program.as_bytes().to_vec(), flags: flags.bits() }))
+    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(oci)?.bits() };
+    let agent = if program.notifies() { Some(agent(oci, &program)?) } else { None };
+    Ok(Some((plan, agent)))
+}
+
+/// The agent that is told of calls. The listener goes there from inside the filter, by one call.
+fn agent(oci: &Seccomp, program: &BpfProgram) -> Result<AgentAddress> {
+    let Some(path) = oci.listener_path.clone() else {
+        let message = "is required with SCMP_ACT_NOTIFY: name the socket of the agent";
+        return Err(invalid("/linux/seccomp/listenerPath", message));
+    };
+    let call = Arch::native().and_then(|arch| Some((arch, arch.syscall("sendmsg")?)));
+    let verdict = call.and_then(|(arch, number)| program.verdict(arch, number, [0; 6]));
+    if !matches!(verdict, Some(Action::Allow | Action::Log)) {
+        let message = "must allow sendmsg: it is by this call that the process hands over the listener \
+                       for SCMP_ACT_NOTIFY, before anybody could answer";
+        return Err(invalid("/linux/seccomp/syscalls", message));
+    }
+    Ok(AgentAddress { path, metadata: oci.listener_metadata.clone() })
 }
 
 /// As in runc, no list means the flag that costs least, and an empty list means none.

@@ -1,7 +1,9 @@
 //! Giving up rights, in the one order that works.
 
+use std::os::fd::AsFd;
+
 use coracle_process::{Program, find_executable};
-use coracle_seccomp::{BpfProgram, FilterFlags};
+use coracle_seccomp::{BpfProgram, FilterFlags, Listener};
 use rustix::thread::{set_keep_capabilities, set_no_new_privs};
 
 use super::Setup;
@@ -9,6 +11,7 @@ use super::start::Confined;
 use crate::InitError;
 use crate::error::Step;
 use crate::plan::SeccompPlan;
+use crate::wire::ToHost;
 
 /// A filter that is still to be loaded.
 pub(super) struct Filter {
@@ -22,8 +25,13 @@ impl Filter {
         Ok(Self { program, flags: FilterFlags::from_bits_retain(plan.flags) })
     }
 
-    pub(super) fn load(&self) -> Result<(), InitError> {
-        self.program.load(self.flags).map(drop).step("loading the seccomp filter")
+    /// Whether somebody must hear of calls before the filter may be loaded.
+    pub(super) fn notifies(&self) -> bool {
+        self.program.notifies()
+    }
+
+    fn load(&self) -> Result<Option<Listener>, InitError> {
+        self.program.load(self.flags).step("loading the seccomp filter")
     }
 }
 
@@ -31,7 +39,8 @@ impl Setup<'_> {
     /// Confines the process as far as can be before the command is executed.
     ///
     /// Without no_new_privs only a privileged process may load a filter, so that happens before the
-    /// capabilities go. With it the filter comes last, so that it need not allow what is done here.
+    /// capabilities go. With it the filter comes last, so that it need not allow what is done here; but one
+    /// that notifies must be loaded while there is a host to take its listener.
     pub(super) fn confine(&mut self) -> Result<Confined, InitError> {
         let plan = &self.plan.confine;
         self.label()?;
@@ -45,7 +54,7 @@ impl Setup<'_> {
         if plan.no_new_privileges {
             set_no_new_privs(true).step("setting no_new_privs")?;
         } else if let Some(filter) = filter.take() {
-            filter.load()?;
+            self.load(&filter)?;
         }
         let entered = self.try_enter_cwd()?;
         plan.capabilities.limit_bounding().step("limiting capabilities")?;
@@ -60,6 +69,15 @@ impl Setup<'_> {
         let path = find_executable(name, &env).step("finding /process/args/0")?;
         let program = Program::new(&path, args, &env).step("preparing the command")?;
         Ok(Confined::new(program, filter, kept))
+    }
+
+    /// Loads the filter. Its listener, if it has one, goes to the host at once: from here on any call of this
+    /// process may have to wait for the agent behind it. The one call by which it goes must pass the filter.
+    pub(super) fn load(&self, filter: &Filter) -> Result<(), InitError> {
+        let Some(listener) = filter.load()? else { return Ok(()) };
+        self.tell(&ToHost::Listener, Some(listener.as_fd())).step(
+            "handing over the seccomp listener (a profile with SCMP_ACT_NOTIFY must allow sendmsg)",
+        )
     }
 
     fn label(&self) -> Result<(), InitError> {

@@ -27,7 +27,10 @@ impl Confined {
     }
 
     /// Reports that all is ready, waits for the start and executes the command; returns only a failure.
-    pub(super) fn start(self, setup: &mut Setup<'_>) -> Result<(), InitError> {
+    pub(super) fn start(mut self, setup: &mut Setup<'_>) -> Result<(), InitError> {
+        if let Some(filter) = self.filter.take_if(|filter| filter.notifies()) {
+            setup.load(&filter)?;
+        }
         setup.tell(&ToHost::Ready, None).step("reporting readiness")?;
         // A host that has gone before this process was recorded leaves nobody who would start it.
         if !setup.is_told_to_go().step("waiting for the start")? {
@@ -38,7 +41,7 @@ impl Confined {
             setup.channel = None;
             wait_at(start)?;
         }
-        let failed = match setup.run_start_hooks().and_then(|()| self.execute()) {
+        let failed = match setup.run_start_hooks().and_then(|()| self.execute(setup)) {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -49,14 +52,14 @@ impl Confined {
         Err(failed)
     }
 
-    fn execute(&self) -> Result<Infallible, InitError> {
+    fn execute(&self, setup: &Setup<'_>) -> Result<Infallible, InitError> {
         if let Some((_, result)) = &self.kept.gate {
             write(result, &[EXECUTING]).step("reporting the start")?;
         }
         self.kept.place_preserved()?;
         signal::reset_all().step("resetting signals")?;
         if let Some(filter) = &self.filter {
-            filter.load()?;
+            setup.load(filter)?;
         }
         Err(InitError::new("executing the command", &self.program.exec()))
     }

@@ -51,6 +51,12 @@ pub(crate) fn lookup(name: &str) -> Option<Syscall> {
     None
 }
 
+/// The name of the call with this number.
+pub(crate) fn name(abi: Abi, number: u32) -> Option<&'static str> {
+    let mut rows = SYSCALLS.iter();
+    rows.find(|(_, numbers)| Syscall(numbers).number(abi) == Some(number)).map(|(name, _)| *name)
+}
+
 /// FNV-1a, folded to a place in the index.
 const fn hash(name: &str) -> usize {
     let mut hash: u32 = 0x811c_9dc5;

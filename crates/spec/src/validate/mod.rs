@@ -165,7 +165,17 @@ mod tests {
         without_listener["listenerPath"] = json!("");
         check(&[
             ("linux/seccomp", rule(json!(["mkdir"])), ""),
-            ("linux/seccomp", rule(json!(["mkdir", "write"])), "/linux/seccomp/syscalls/0/names"),
+            ("linux/seccomp", rule(json!(["mkdir", "write"])), ""),
+            (
+                "linux/seccomp",
+                rule(json!(["mkdir", "sendmsg"])),
+                "/linux/seccomp/syscalls/0/names/1",
+            ),
+            (
+                "linux/seccomp",
+                json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}),
+                "/linux/seccomp/listenerMetadata",
+            ),
             ("linux/seccomp", without_listener, "/linux/seccomp/listenerPath"),
             (
                 "linux/seccomp",

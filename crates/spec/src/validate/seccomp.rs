@@ -108,9 +108,17 @@ fn seccomp(report: &mut Report, at: &At<'_>, seccomp: &mut Map<'_>) {
         .iter()
         .filter_map(Value::as_object)
         .any(|rule| text(rule, "action") == Some("SCMP_ACT_NOTIFY"));
-    if notifies && !seccomp.contains("listenerPath") {
+    let listener = seccomp.contains("listenerPath");
+    if notifies && !listener {
         let fault = Fault::new("is required with SCMP_ACT_NOTIFY");
         report.error(&at.key("listenerPath"), fault.hint("name the socket of the agent"));
+    } else if listener && !notifies {
+        let fault = Fault::new("has no effect: no rule has SCMP_ACT_NOTIFY");
+        report.warn(&at.key("listenerPath"), fault);
+    }
+    if seccomp.contains("listenerMetadata") && !listener {
+        let fault = Fault::new("is for the agent at listenerPath, which is not given");
+        report.error(&at.key("listenerMetadata"), fault.hint("name its socket, or leave this out"));
     }
 }
 
@@ -122,11 +130,12 @@ fn names(report: &mut Report, at: &At<'_>, names: &[Value<'_>]) {
 
 fn syscall(report: &mut Report, at: &At<'_>, rule: &mut Map<'_>) {
     errno(report, at, rule, ("action", "errnoRet"));
+    let notified = list(rule, "names").iter().position(|name| name.as_str() == Some("sendmsg"));
     if text(rule, "action") == Some("SCMP_ACT_NOTIFY")
-        && list(rule, "names").iter().any(|name| name.as_str() == Some("write"))
+        && let Some(index) = notified
     {
-        let fault = Fault::new("write cannot be notified: the runtime sends the listener with it");
-        report.error(&at.key("names"), fault);
+        let fault = Fault::new("the container's process hands over the listener by sendmsg");
+        report.error(&at.key("names").index(index), fault.hint("leave it out of this rule"));
     }
 }
 
