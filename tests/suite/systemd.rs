@@ -45,6 +45,10 @@ macro_rules! need_systemd {
     };
 }
 
+/// The files of limits, on v1 and v2.
+const MEMORY: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
+const PIDS: [&str; 2] = ["pids.max", "pids.max"];
+
 fn runtime(t: &Context) -> Cmd {
     t.command().arg("--systemd-cgroup")
 }
@@ -164,19 +168,24 @@ fn tells_systemd_of_limits(t: &mut Context) -> Result<Verdict> {
     let bundle = bundle.set("/linux/resources/cpu/period", 100_000);
     let container = create(t, &bundle)?;
     let unit = scope(&container);
+    let (memory, weight) = match t.host().is_v1("cpu") {
+        true => ("MemoryLimit", ("CPUShares", "2000")),
+        false => ("MemoryMax", ("CPUWeight", "170")),
+    };
     for (name, expected) in [
-        ("MemoryMax", "67108864"),
+        (memory, "67108864"),
         ("TasksMax", "33"),
-        ("CPUWeight", "170"),
+        weight,
         ("CPUQuotaPerSecUSec", "500ms"),
         ("DevicePolicy", "strict"),
     ] {
         check_eq!((name, property(t, &unit, name)?), (name, expected.to_owned()));
     }
-    let limit = |controller, file| t.host().limit_of(container.pid()?, controller, ["", file]);
-    check_eq!(limit("memory", "memory.max")?.trim(), "67108864");
-    check_eq!(limit("pids", "pids.max")?.trim(), "33");
-    check_eq!(limit("cpu", "cpu.max")?.trim(), "50000 100000");
+    let limit = |controller, files| t.host().limit_of(container.pid()?, controller, files);
+    check_eq!(limit("memory", MEMORY)?, "67108864");
+    check_eq!(limit("pids", PIDS)?, "33");
+    let quota = limit("cpu", ["cpu.cfs_quota_us", "cpu.max"])?;
+    check_eq!(quota.split(' ').next(), Some("50000"));
     container.delete_forcibly()?;
     Ok(Passed)
 }
@@ -186,12 +195,13 @@ fn updates_what_systemd_knows(t: &mut Context) -> Result<Verdict> {
     let container = idle(t)?;
     container.command("update", &["--memory", "32M", "--pids-limit", "44"]).succeed()?;
     let unit = scope(&container);
-    check_eq!(property(t, &unit, "MemoryMax")?, "33554432");
+    let memory = if t.host().is_v1("memory") { "MemoryLimit" } else { "MemoryMax" };
+    check_eq!(property(t, &unit, memory)?, "33554432");
     check_eq!(property(t, &unit, "TasksMax")?, "44");
     systemctl(t).arg("daemon-reload").succeed()?;
-    let limit = |controller, file| t.host().limit_of(container.pid()?, controller, ["", file]);
-    check_eq!(limit("memory", "memory.max")?.trim(), "33554432");
-    check_eq!(limit("pids", "pids.max")?.trim(), "44");
+    let limit = |controller, files| t.host().limit_of(container.pid()?, controller, files);
+    check_eq!(limit("memory", MEMORY)?, "33554432");
+    check_eq!(limit("pids", PIDS)?, "44");
     container.delete_forcibly()?;
     Ok(Passed)
 }
@@ -254,8 +264,8 @@ fn survives_restarts_of_systemd(t: &mut Context) -> Result<Verdict> {
         container.command("exec", &[]).arg("true").succeed()?;
         container.command("update", &["--pids-limit", "66"]).succeed()?;
         restart.wait()?.expect(0)?;
-        let limit = t.host().limit_of(container.pid()?, "pids", ["", "pids.max"])?;
-        check_eq!((round, limit.trim()), (round, "66"));
+        let limit = t.host().limit_of(container.pid()?, "pids", PIDS)?;
+        check_eq!((round, limit.as_str()), (round, "66"));
         container.delete_forcibly()?;
     }
     Ok(Passed)

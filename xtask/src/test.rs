@@ -143,12 +143,13 @@ fn suite_in_guest(
     guest(kernel, &[bin, &skipped], program)
 }
 
-/// The tests that need a service manager: that of the system, and that of a user.
+/// The tests that need a service manager: that of the system, on v2 and v1, and that of a user.
 fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
     let xtask = std::env::current_exe().context("where xtask is")?;
-    for user in [None, Some("--user")] {
+    let hybrid = ["--kernel", "6.1", "--cgroups", "hybrid"].as_slice();
+    for options in [&[], hybrid, &["--user"]] {
         let mut command = process::Command::new(&xtask);
-        command.args(["guest", "--timeout", "1800", "--init", "systemd"]).args(user);
+        command.args(["guest", "--timeout", "1800", "--init", "systemd"]).args(options);
         command.arg("--share").arg(build::target_directory()?);
         for variable in [bin, GUEST_SLOWNESS, "CORACLE_TEST_HOST_WIDE=1"] {
             command.args(["--env", variable]);

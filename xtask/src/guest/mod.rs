@@ -26,7 +26,7 @@ use output::End;
 
 pub const COMMAND: Command = Command {
     name: "guest",
-    about: "Runs a command in an emulated machine with Debian 12 and unified cgroup v2.",
+    about: "Runs a command in an emulated machine with Debian 12, by default with cgroup v2 only.",
     help: "
 usage: cargo xtask guest [OPTIONS] -- COMMAND [ARGUMENTS]
        cargo xtask guest [--kernel VERSION] --build-only
@@ -39,6 +39,7 @@ What the guest boots from is built on first use, in coracle-guest of $XDG_CACHE_
 that needs root, Debian and a few minutes. KVM is not used.
 
   --init none|systemd          what process 1 is (default: none)
+  --cgroups unified|hybrid     v2, or v1 beside it (with systemd; --kernel 6.1 has all of v1)
   --lsm none|apparmor|selinux  the security module (default: none; SELinux is permissive)
   --kernel 6.12|6.1|5.10       the Linux version (default: 6.12)
   --user                       run as the user tester, in a delegated cgroup

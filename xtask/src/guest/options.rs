@@ -20,6 +20,15 @@ pub enum Init {
     Systemd,
 }
 
+/// How cgroups are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cgroups {
+    /// v2 only.
+    Unified,
+    /// All controllers on v1, and a v2 hierarchy without any, as systemd mounts them.
+    Hybrid,
+}
+
 /// The guest's major security module. Landlock, Yama and BPF are always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lsm {
@@ -60,6 +69,7 @@ pub struct Share {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub init: Init,
+    pub cgroups: Cgroups,
     pub lsm: Lsm,
     pub kernel: Kernel,
     /// Run the command as the user tester, in a delegated cgroup, instead of as root.
@@ -83,6 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             init: Init::None,
+            cgroups: Cgroups::Unified,
             lsm: Lsm::None,
             kernel: Kernel::V6_12,
             user: false,
@@ -125,6 +136,10 @@ impl Request {
                 Arg::Short(_) => return Err(arg.unexpected().into()),
             }
         }
+        let Options { init, cgroups, .. } = request.options;
+        if (init, cgroups) == (Init::None, Cgroups::Hybrid) {
+            bail!("--cgroups hybrid needs --init systemd, which mounts them so");
+        }
         if request.command.is_empty() != request.build_only {
             bail!("either --build-only or, after --, a command to run in the guest");
         }
@@ -138,6 +153,10 @@ impl Options {
         match name {
             "init" => {
                 self.init = choose(args, &[("none", Init::None), ("systemd", Init::Systemd)])?;
+            }
+            "cgroups" => {
+                let known = [("unified", Cgroups::Unified), ("hybrid", Cgroups::Hybrid)];
+                self.cgroups = choose(args, &known)?;
             }
             "lsm" => {
                 let known =
@@ -233,6 +252,7 @@ mod tests {
         let message = |args: &[&str]| parse(args).unwrap_err().to_string();
         assert_eq!(message(&["--init", "runit"]), r#""runit" is not one of none, systemd"#);
         assert_eq!(message(&["--quiet"]), "invalid option '--quiet'");
+        assert!(message(&["--cgroups=hybrid", "ls"]).contains("--init systemd"));
         assert!(message(&[]).contains("a command to run"));
         assert!(message(&["--build-only", "true"]).contains("a command to run"));
     }

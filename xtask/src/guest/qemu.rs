@@ -8,7 +8,7 @@ use std::process::{self, Child, Command, Stdio};
 use anyhow::Context;
 
 use super::image::Image;
-use super::options::{Init, Lsm, Options};
+use super::options::{Cgroups, Init, Lsm, Options};
 use super::{linux, rootfs};
 
 /// Without what is slow to emulate: five levels of page tables, copies by the byte.
@@ -82,6 +82,10 @@ fn kernel_arguments(options: &Options) -> String {
         Init::None => "none",
         Init::Systemd => "systemd systemd.unit=guest.service",
     };
+    let cgroups = match options.cgroups {
+        Cgroups::Unified => "",
+        Cgroups::Hybrid => " systemd.unified_cgroup_hierarchy=0",
+    };
     let user = match (options.init, options.user) {
         (Init::Systemd, true) => " systemd.wants=user@1000.service",
         _ => "",
@@ -93,7 +97,7 @@ fn kernel_arguments(options: &Options) -> String {
     };
     format!(
         "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable cryptomgr.notests=1 \
-         init_on_alloc=0 lsm=landlock,yama,{lsm}bpf enforcing=0 guest_init={init}{user}{}",
+         init_on_alloc=0 lsm=landlock,yama,{lsm}bpf enforcing=0 guest_init={init}{cgroups}{user}{}",
         options.append
     )
 }
