@@ -243,6 +243,7 @@ mod tests {
                 "/process/capabilities/permitted/3",
                 "/process/user/username",
                 "/process/commandLine",
+                "/linux/personality/flags",
             ]
         );
         let spec = Spec::deserialize(document).unwrap();

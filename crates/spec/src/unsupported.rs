@@ -11,16 +11,12 @@ use crate::validate::{At, Fault, Report};
 /// it means that text only, or one that goes on with `=`, as a mount option with a value does. `null`
 /// and empty values do not count as asked for.
 pub const UNSUPPORTED: &[&str] = &[
-    "/linux/memoryPolicy",
     "/linux/mountLabel",
     "/linux/netDevices",
-    "/linux/personality",
     "/mounts/*/gidMappings",
     "/mounts/*/options/*=idmap",
     "/mounts/*/options/*=ridmap",
     "/mounts/*/uidMappings",
-    "/process/ioPriority",
-    "/process/scheduler",
     "/process/selinuxLabel",
 ];
 

@@ -70,7 +70,7 @@ fn rounds(count: u32) -> u32 {
 }
 
 /// A file with the description of a process.
-fn process_file(t: &Context, process: &serde_json::Value) -> Result<String> {
+pub(crate) fn process_file(t: &Context, process: &serde_json::Value) -> Result<String> {
     let path = t.path("process.json");
     fs::write(&path, process.to_string())?;
     Ok(path.to_string_lossy().into_owned())

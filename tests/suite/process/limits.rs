@@ -15,7 +15,7 @@ pub const TESTS: &[Test] = tests![
     refuses_parameters_of_the_host,
 ];
 
-const CAP_SYS_RESOURCE: u32 = 24;
+pub const CAP_SYS_RESOURCE: u32 = 24;
 
 /// Soft and hard limit of a line of `/proc/self/limits`.
 fn limits<'text>(text: &'text str, name: &str) -> Option<(&'text str, &'text str)> {

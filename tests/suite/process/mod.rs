@@ -1,6 +1,7 @@
 //! `/process`.
 
 mod confinement;
+mod effects;
 mod environment;
 mod identity;
 mod limits;
@@ -15,6 +16,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("process::identity", identity::TESTS)
         .group("process::confinement", confinement::TESTS)
         .group("process::limits", limits::TESTS)
+        .group("process::effects", effects::TESTS)
         .group("process::streams", streams::TESTS)
         .group("process::sealing", sealing::TESTS)
 }

@@ -9,6 +9,7 @@ mod namespaces;
 mod process;
 mod rdt;
 mod resources;
+mod scheduling;
 mod seccomp;
 
 use std::path::{Path, PathBuf};
@@ -83,7 +84,8 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let new_user = namespaces.create.contains(NamespaceKind::User);
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
     let available = if new_user { CapSet::ALL } else { context.capabilities };
-    let process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
+    let mut process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
+    scheduling::lower(spec, &mut process)?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
     let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
@@ -124,6 +126,7 @@ pub(crate) fn lower_exec(spec: &Spec, id: &str, available: CapSet) -> Result<Low
     let mut warnings = Vec::new();
     let mut process = process::lower(&spec.process, keyring(id, false))?;
     process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
+    scheduling::lower(spec, &mut process)?;
     let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
     Ok(LoweredExec { process, confine, agent, warnings })
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use coracle_process::{Credentials, Rlimit, WindowSize};
+use coracle_process::{
+    Credentials, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler, WindowSize,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Slot;
@@ -27,6 +29,14 @@ pub struct ProcessPlan {
     pub oom_score_adj: Option<i32>,
     /// The processors it may run on.
     pub cpus: CpuAffinity,
+    /// How it gets them.
+    pub scheduler: Option<Scheduler>,
+    /// How its input and output is scheduled.
+    pub io_priority: Option<IoPriority>,
+    /// Where its memory comes from.
+    pub memory_policy: Option<MemoryPolicy>,
+    /// Which system the kernel appears to be.
+    pub personality: Option<Personality>,
     /// The name of the new session keyring; without one it stays in the caller's.
     pub keyring: Option<String>,
     /// Standard input, output and error.

@@ -50,6 +50,7 @@ impl Setup<'_> {
         for rlimit in &self.plan.process.rlimits {
             rlimit.apply().step("setting /process/rlimits")?;
         }
+        self.schedule()?;
         let mut filter = plan.seccomp.as_ref().map(Filter::of).transpose()?;
         if plan.no_new_privileges {
             set_no_new_privs(true).step("setting no_new_privs")?;
@@ -78,6 +79,25 @@ impl Setup<'_> {
         self.tell(&ToHost::Listener, Some(listener.as_fd())).step(
             "handing over the seccomp listener (a profile with SCMP_ACT_NOTIFY must allow sendmsg)",
         )
+    }
+
+    /// How the command is scheduled and what it sees of the machine, once its resource limits may allow it what it
+    /// has no capability for.
+    fn schedule(&self) -> Result<(), InitError> {
+        let process = &self.plan.process;
+        if let Some(personality) = &process.personality {
+            personality.apply().step("setting /linux/personality")?;
+        }
+        if let Some(policy) = &process.memory_policy {
+            policy.apply().step("setting /linux/memoryPolicy")?;
+        }
+        if let Some(priority) = &process.io_priority {
+            priority.apply().step("setting /process/ioPriority")?;
+        }
+        if let Some(scheduler) = &process.scheduler {
+            scheduler.apply().step("setting /process/scheduler")?;
+        }
+        Ok(())
     }
 
     fn label(&self) -> Result<(), InitError> {

@@ -3,9 +3,8 @@
 use super::report::{At, Fault, Report};
 use super::schema::{I64, Kind, Object, field, free_list, free_object, list, object, required};
 use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
-use super::{devices, idmap, namespaces, resources, seccomp, sysctl};
+use super::{devices, idmap, memory_policy, namespaces, resources, seccomp, sysctl};
 use crate::json::Map;
-use crate::types::MemoryPolicy;
 
 pub(super) const LINUX: Kind = Kind::Object(&Object {
     fields: &[
@@ -23,7 +22,7 @@ pub(super) const LINUX: Kind = Kind::Object(&Object {
         field("readonlyPaths", PATHS),
         field("mountLabel", Kind::Text(one_line)),
         field("intelRdt", Kind::Object(&INTEL_RDT)),
-        field("memoryPolicy", Kind::Object(&MEMORY_POLICY)),
+        field("memoryPolicy", memory_policy::MEMORY_POLICY),
         field("personality", Kind::Object(&PERSONALITY)),
         field("timeOffsets", Kind::Object(&TIME_OFFSETS)),
     ],
@@ -53,21 +52,12 @@ static INTEL_RDT: Object = Object {
     rule: free_object,
 };
 
-static MEMORY_POLICY: Object = Object {
-    fields: &[
-        required("mode", Kind::OneOf(&MemoryPolicy::MODES), "name the mode, as \"MPOL_BIND\""),
-        field("nodes", Kind::Text(one_line)),
-        field("flags", Kind::List(&Kind::OneOf(&MemoryPolicy::FLAGS), free_list)),
-    ],
-    rule: free_object,
-};
-
 static PERSONALITY: Object = Object {
     fields: &[
         required("domain", Kind::OneOf(&["LINUX", "LINUX32"]), "write \"LINUX\" or \"LINUX32\""),
         field("flags", Kind::List(&Kind::Text(not_empty), free_list)),
     ],
-    rule: free_object,
+    rule: personality,
 };
 
 static TIME_OFFSETS: Object = Object {
@@ -81,6 +71,13 @@ static TIME_OFFSET: Object = Object {
     fields: &[field("secs", I64), field("nanosecs", Kind::Int(0, 999_999_999))],
     rule: free_object,
 };
+
+/// The specification reserves flags for later.
+fn personality(report: &mut Report, at: &At<'_>, personality: &mut Map<'_>) {
+    if !list(personality, "flags").is_empty() {
+        report.warn(&at.key("flags"), Fault::new("no flag is defined; they are ignored"));
+    }
+}
 
 fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<'_>) {
     idmap::check_namespace(report, at, linux);

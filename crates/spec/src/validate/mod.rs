@@ -9,6 +9,7 @@ mod document;
 mod hooks;
 mod idmap;
 mod linux;
+mod memory_policy;
 mod mounts;
 mod namespaces;
 mod nearest;
@@ -72,6 +73,10 @@ mod tests {
     #[test]
     fn scheduling() {
         let at = "/process/scheduler";
+        let deadline = |runtime: u64, deadline: u64, period: u64| {
+            json!({"policy": "SCHED_DEADLINE", "runtime": runtime, "deadline": deadline,
+                "period": period})
+        };
         check(&[
             ("process/scheduler", json!({"nice": 5}), &format!("{at}/policy")),
             (
@@ -85,9 +90,20 @@ mod tests {
                 &format!("{at}/priority"),
             ),
             ("process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 1}), ""),
+            ("process/scheduler", json!({"policy": "SCHED_FIFO"}), &format!("{at}/priority")),
             (
                 "process/scheduler",
-                json!({"policy": "SCHED_RR", "runtime": 1, "flags": ["RECLAIM"]}),
+                json!({"policy": "SCHED_RR", "flags": ["SCHED_FLAG_KEEP_PARAMS"]}),
+                "",
+            ),
+            ("process/scheduler", deadline(2000, 3000, 4000), ""),
+            ("process/scheduler", deadline(2000, 3000, 0), ""),
+            ("process/scheduler", deadline(1000, 3000, 4000), &format!("{at}/runtime")),
+            ("process/scheduler", deadline(3000, 2000, 4000), &format!("{at}/deadline")),
+            ("process/scheduler", deadline(2000, 4000, 3000), &format!("{at}/period")),
+            (
+                "process/scheduler",
+                json!({"policy": "SCHED_RR", "priority": 1, "runtime": 1, "flags": ["RECLAIM"]}),
                 &format!("{at}/flags/0 {at}/runtime"),
             ),
             (
@@ -139,8 +155,6 @@ mod tests {
             ("linux/intelRdt/closID", json!(".."), "/linux/intelRdt/closID"),
             ("linux/intelRdt/memBwSchema", json!("L3:0=f"), "/linux/intelRdt/memBwSchema"),
             ("linux/intelRdt/schemata", json!(["L3:0=f\nMB:0=1"]), "/linux/intelRdt/schemata/0"),
-            ("linux/memoryPolicy", json!({"nodes": "0"}), "/linux/memoryPolicy/mode"),
-            ("linux/memoryPolicy", json!({"mode": "MPOL_BINDS"}), "/linux/memoryPolicy/mode"),
             ("linux/personality", json!({"domain": "LINUX64"}), "/linux/personality/domain"),
             (
                 "linux/resources/network",
@@ -153,6 +167,45 @@ mod tests {
                 "/linux/resources/rdma/mlx5/hcaHandles",
             ),
         ]);
+    }
+
+    #[test]
+    fn memory_policies() {
+        let (mode, nodes, flags) =
+            ("/linux/memoryPolicy/mode", "/linux/memoryPolicy/nodes", "/linux/memoryPolicy/flags");
+        let rows = [
+            (json!({"nodes": "0"}), mode),
+            (json!({"mode": "MPOL_BINDS", "nodes": "0"}), mode),
+            (json!({"mode": "MPOL_DEFAULT"}), ""),
+            (json!({"mode": "MPOL_DEFAULT", "nodes": " , "}), ""),
+            (json!({"mode": "MPOL_DEFAULT", "nodes": "0"}), nodes),
+            (json!({"mode": "MPOL_LOCAL", "nodes": "0"}), nodes),
+            (json!({"mode": "MPOL_LOCAL", "flags": ["MPOL_F_STATIC_NODES"]}), flags),
+            (json!({"mode": "MPOL_PREFERRED"}), ""),
+            (json!({"mode": "MPOL_PREFERRED", "nodes": "0"}), ""),
+            (json!({"mode": "MPOL_BIND"}), nodes),
+            (json!({"mode": "MPOL_BIND", "nodes": "3-1"}), nodes),
+            (
+                json!({"mode": "MPOL_BIND", "nodes": "0 - 3, 7", "flags": ["MPOL_F_NUMA_BALANCING"]}),
+                "",
+            ),
+            (
+                json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}),
+                flags,
+            ),
+            (
+                json!({"mode": "MPOL_INTERLEAVE", "nodes": "0",
+                    "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),
+                flags,
+            ),
+            (
+                json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["STATIC"]}),
+                "/linux/memoryPolicy/flags/0",
+            ),
+        ];
+        for (policy, expected) in rows {
+            check(&[("linux/memoryPolicy", policy, expected)]);
+        }
     }
 
     #[test]

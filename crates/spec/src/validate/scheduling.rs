@@ -2,9 +2,9 @@
 
 use super::report::{At, Fault, Report};
 use super::schema::{
-    Kind, Object, U64, field, free_list, free_object, int, required, text as text_of,
+    Kind, Object, U64, field, free_list, free_object, int, list, required, text as text_of,
 };
-use super::text::any;
+use super::text::{any, number_list};
 use crate::json::{Map, Value};
 
 pub(super) const SCHEDULER: Kind = Kind::Object(&Object {
@@ -55,6 +55,9 @@ const FLAGS: &[&str] = &[
 
 const CLASSES: &[&str] = &["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
+/// The least runtime of `SCHED_DEADLINE`, in nanoseconds.
+const LEAST_RUNTIME: i128 = 1024;
+
 /// What sched_setattr(2) takes with which policy.
 fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<'_>) {
     let policy = text_of(scheduler, "policy").unwrap_or_default();
@@ -70,13 +73,44 @@ fn scheduler(report: &mut Report, at: &At<'_>, scheduler: &mut Map<'_>) {
             report.error(&at.key(name), fault.hint("only SCHED_DEADLINE has one"));
         }
     }
+    let keeps = list(scheduler, "flags").iter().filter_map(Value::as_str);
+    // What is kept need not be given.
+    if keeps.into_iter().any(|flag| flag.starts_with("SCHED_FLAG_KEEP_")) {
+        return;
+    }
+    match policy {
+        "SCHED_FIFO" | "SCHED_RR" if !given("priority") => {
+            let fault = Fault::new(format!("{policy} needs a priority from 1 to 99"));
+            report.error(&at.key("priority"), fault);
+        }
+        "SCHED_DEADLINE" => deadline(report, at, scheduler),
+        _ => {}
+    }
+}
+
+/// The kernel takes only times that are in this order.
+fn deadline(report: &mut Report, at: &At<'_>, scheduler: &Map<'_>) {
+    let time = |name| int(scheduler, name).unwrap_or_default();
+    let [runtime, deadline, period] = ["runtime", "deadline", "period"].map(time);
+    if runtime < LEAST_RUNTIME {
+        let fault = Fault::new(format!("found {runtime}, expected at least {LEAST_RUNTIME}"));
+        report.error(&at.key("runtime"), fault.hint("it is in nanoseconds"));
+    } else if deadline < runtime {
+        let fault =
+            Fault::new(format!("found {deadline}, expected at least the runtime, {runtime}"));
+        report.error(&at.key("deadline"), fault);
+    } else if period != 0 && period < deadline {
+        let fault =
+            Fault::new(format!("found {period}, expected at least the deadline, {deadline}"));
+        report.error(&at.key("period"), fault);
+    }
 }
 
 /// Brings both lists into one form: no spaces, no empty elements.
 fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<'_>) {
     affinity.retain(|name, value| {
         let Some(text) = value.as_str() else { return true };
-        let Some(cpus) = cpu_list(text) else {
+        let Some(cpus) = number_list(text) else {
             let fault = Fault::found_text(text, "a list of CPUs like \"0-3,7\"");
             report.error(&at.key(name), fault);
             return true;
@@ -85,58 +119,4 @@ fn affinity(report: &mut Report, at: &At<'_>, affinity: &mut Map<'_>) {
         *value = Value::String(cpus.into());
         any
     });
-}
-
-/// The list of CPUs in `text` without what means nothing; `None` if it is no such list.
-fn cpu_list(text: &str) -> Option<String> {
-    let ranges = text.split(',').map(str::trim).filter(|range| !range.is_empty());
-    ranges.clone().all(is_range).then(|| {
-        let mut list = String::with_capacity(text.len());
-        for range in ranges {
-            if !list.is_empty() {
-                list.push(',');
-            }
-            list.extend(range.split_whitespace());
-        }
-        list
-    })
-}
-
-fn is_range(range: &str) -> bool {
-    let number = |text: &str| {
-        let text = text.trim();
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten()
-    };
-    match range.split_once('-') {
-        None => number(range).is_some(),
-        Some((first, last)) => match (number(first), number(last)) {
-            (Some(first), Some(last)) => first <= last,
-            _ => false,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_lists() {
-        for (text, list) in [
-            ("0", Some("0")),
-            ("0-3,7", Some("0-3,7")),
-            (" 0 - 3 , 7,", Some("0-3,7")),
-            ("", Some("")),
-            (" , ", Some("")),
-            ("3-0", None),
-            ("a", None),
-            ("1 2", None),
-            ("+1", None),
-            ("-", None),
-            ("99999999999", None),
-            ("١", None),
-        ] {
-            assert_eq!(cpu_list(text).as_deref(), list, "{text:?}");
-        }
-    }
 }

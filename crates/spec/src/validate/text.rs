@@ -66,3 +66,57 @@ pub(crate) fn interface(name: &str) -> Verdict {
         false => Err(Fault::found_text(name, "an interface name of 1 to 15 bytes")),
     }
 }
+
+/// The list of numbers in `text`, as `0-3,7`, without what means nothing; `None` if it is no such list.
+pub(super) fn number_list(text: &str) -> Option<String> {
+    let ranges = text.split(',').map(str::trim).filter(|range| !range.is_empty());
+    ranges.clone().all(is_range).then(|| {
+        let mut list = String::with_capacity(text.len());
+        for range in ranges {
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.extend(range.split_whitespace());
+        }
+        list
+    })
+}
+
+fn is_range(range: &str) -> bool {
+    let number = |text: &str| {
+        let text = text.trim();
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten()
+    };
+    match range.split_once('-') {
+        None => number(range).is_some(),
+        Some((first, last)) => match (number(first), number(last)) {
+            (Some(first), Some(last)) => first <= last,
+            _ => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_lists() {
+        for (text, list) in [
+            ("0", Some("0")),
+            ("0-3,7", Some("0-3,7")),
+            (" 0 - 3 , 7,", Some("0-3,7")),
+            ("", Some("")),
+            (" , ", Some("")),
+            ("3-0", None),
+            ("a", None),
+            ("1 2", None),
+            ("+1", None),
+            ("-", None),
+            ("99999999999", None),
+            ("١", None),
+        ] {
+            assert_eq!(number_list(text).as_deref(), list, "{text:?}");
+        }
+    }
+}
