@@ -49,6 +49,7 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
     }
+    crate::undefended::check()?;
     dependencies()?;
     Ok(ExitCode::SUCCESS)
 }

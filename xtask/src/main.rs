@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod attacks;
 mod bench;
 mod build;
 mod check;
@@ -18,6 +19,7 @@ mod setup;
 mod soak;
 mod tables;
 mod test;
+mod undefended;
 mod workspace;
 
 use std::ffi::OsStr;
@@ -38,6 +40,7 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    attacks::COMMAND,
     bench::COMMAND,
     check::COMMAND,
     demo::COMMAND,
@@ -49,6 +52,7 @@ const COMMANDS: &[Command] = &[
     soak::COMMAND,
     tables::COMMAND,
     test::COMMAND,
+    undefended::COMMAND,
 ];
 
 fn main() -> ExitCode {

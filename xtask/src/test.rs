@@ -15,8 +15,8 @@ pub const COMMAND: Command = Command {
 usage: cargo xtask test [--no-guest] [--no-host] [--kernel VERSION] [--thorough]
 
 Installs what is needed and builds the command; then runs the tests of the crates and the suite that
-drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user. More
-skipped tests than expected are a failure.
+drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user; and the
+attacks on it, here. More skipped tests than expected are a failure.
 
   --no-guest   only here
   --no-host    only in the guest
@@ -80,12 +80,20 @@ fn run_here(coracle: &Path) -> anyhow::Result<()> {
         command.env(MAX_SKIPPED, SKIPPED_HERE.to_string()).args(NOT_SYSTEMD);
         finish("the suite", &mut command)?;
     }
-    Ok(())
+    let mut command = process::Command::new(attacks()?);
+    command.env("CORACLE_BIN", coracle).env(MAX_SKIPPED, "0").current_dir(workspace::root());
+    finish("the attacks", &mut command)
+}
+
+/// The program of the attacks on the command, or on others.
+pub fn attacks() -> anyhow::Result<PathBuf> {
+    let programs = build::tests(&["--package", "coracle-tests", "--test", "attacks"])?;
+    programs.into_iter().next().context("the attacks were not built")
 }
 
 /// The programs of the suite that drives the command.
 pub fn suite() -> anyhow::Result<Vec<PathBuf>> {
-    let programs = build::tests(&["--package", "coracle-tests"])?;
+    let programs = build::tests(&["--package", "coracle-tests", "--test", "suite"])?;
     if programs.is_empty() {
         bail!("the suite was not built");
     }

@@ -35,7 +35,7 @@ pub struct CgroupV1Entry {
 impl Rootfs {
     /// Mounts the v2 hierarchy on `path`; where the kernel refuses, `copy` of what the host has.
     pub fn mount_cgroup_unified(
-        &self,
+        &mut self,
         path: &Path,
         attributes: &Attributes,
         copy: Option<DetachedMount>,
@@ -54,7 +54,7 @@ impl Rootfs {
 
     /// Mounts a tmpfs on `path` and the v1 hierarchies below, each from its copy where there is one.
     pub fn mount_cgroup_legacy<'entry>(
-        &self,
+        &mut self,
         path: &Path,
         attributes: &Attributes,
         entries: impl IntoIterator<Item = (&'entry CgroupV1Entry, Option<DetachedMount>)>,

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anchors;
 mod attributes;
 mod cgroupfs;
 mod console;

@@ -4,8 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::{
-    Attributes, DetachedMount, DeviceKind, Error, Filesystem, MountFlags, Parameter, Result,
-    Rootfs, inroot,
+    Attributes, DetachedMount, DeviceKind, Error, Filesystem, MountFlags, Parameter, Result, Rootfs,
 };
 
 /// Covers for the paths that a container must not see: one for files, one for directories.
@@ -35,7 +34,7 @@ impl Rootfs {
 
     /// Makes `path` and all mounts below it read-only. A path that does not exist is none to protect.
     pub fn protect(&self, path: &Path) -> Result<()> {
-        let Some(target) = inroot::resolve(self, path)? else { return Ok(()) };
+        let Some(target) = self.find(path)? else { return Ok(()) };
         let tree = DetachedMount::copy_of(&target, true)
             .map_err(|source| Error::Source { path: path.into(), source })?;
         let attributes = Attributes { recursive_set: MountFlags::RDONLY, ..Attributes::default() };
@@ -46,7 +45,7 @@ impl Rootfs {
 impl Masks<'_> {
     /// Hides `path`. A path that does not exist is none to hide.
     pub fn mask(&mut self, path: &Path) -> Result<()> {
-        let Some(target) = inroot::resolve(self.rootfs, path)? else { return Ok(()) };
+        let Some(target) = self.rootfs.find(path)? else { return Ok(()) };
         let (cover, make): (_, fn() -> Result<DetachedMount>) = if target.is_directory()? {
             (&mut self.directory, empty_directory)
         } else {

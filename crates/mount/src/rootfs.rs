@@ -9,6 +9,7 @@ use rustix::fs::{
 };
 use rustix::mount::{MountPropagationFlags, mount_change};
 
+use crate::anchors::Anchors;
 use crate::copy_up::copy_tree;
 use crate::{
     Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation,
@@ -38,6 +39,7 @@ pub struct Rootfs {
     fd: OwnedFd,
     /// Mount and inode, to tell it from what is below.
     identity: (u64, u64),
+    anchors: Anchors,
 }
 
 impl Rootfs {
@@ -72,14 +74,14 @@ impl Rootfs {
     fn opened(fd: OwnedFd) -> Result<Self> {
         let failure = |errno| Error::Pivot(SyscallError::new("statx", "root file system", errno));
         let identity = identity(&fd).map_err(failure)?;
-        Ok(Self { fd, identity })
+        Ok(Self { fd, identity, anchors: Anchors::default() })
     }
 
     /// A new file system of type `filesystem` on `path`.
     ///
     /// procfs and sysfs only go onto real directories, and a tmpfs takes over the mode of a directory that it covers.
     pub fn mount_filesystem(
-        &self,
+        &mut self,
         path: &Path,
         filesystem: &Filesystem,
         attributes: &Attributes,
@@ -88,15 +90,17 @@ impl Rootfs {
             "proc" | "sysfs" => self.ordinary_directory(path)?,
             _ => self.target(path, Leaf::Directory)?,
         };
-        if filesystem.fstype == "tmpfs" && !target.is_new() {
-            return attach_new(&target, &with_mode_of(&target, filesystem)?, attributes);
-        }
-        attach_new(&target, filesystem, attributes)
+        let mounted = if filesystem.fstype == "tmpfs" && !target.is_new() {
+            attach_new(&target, &with_mode_of(&target, filesystem)?, attributes)?
+        } else {
+            attach_new(&target, filesystem, attributes)?
+        };
+        self.note(path, mounted)
     }
 
     /// Puts a copy of existing mounts on `path`.
     pub fn bind(
-        &self,
+        &mut self,
         path: &Path,
         tree: DetachedMount,
         attributes: &Attributes,
@@ -105,7 +109,20 @@ impl Rootfs {
         let target = self.target(path, leaf)?;
         let mounted = tree.attach_with(&target, attributes)?;
         attributes.apply_propagation(&mounted)?;
+        self.note(path, mounted)
+    }
+
+    fn note(&mut self, path: &Path, mounted: OwnedFd) -> Result<OwnedFd> {
+        let failure = |errno| Error::target(path, "fstatfs", path.display().to_string(), errno);
+        self.anchors.note(path, &mounted).map_err(failure)?;
         Ok(mounted)
+    }
+
+    /// What is at `path`, nothing if it does not exist; below procfs and sysfs not by names that somebody else
+    /// may have changed since they were mounted.
+    pub(crate) fn find(&self, path: &Path) -> Result<Option<Target>> {
+        let (anchor, rest) = self.anchors.anchor(self.fd.as_fd(), path);
+        inroot::resolve(anchor, rest)
     }
 
     /// A copy of what is at `path` inside the root file system, mounts made before included.

@@ -1,6 +1,6 @@
 //! What a test has at hand.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::audit::Scope;
+use crate::audit::{Scope, Sentinel};
 use crate::rootfs::Template;
 use crate::stage::{is_apart, work_directory};
-use crate::{Bundle, Cmd, Container, Flavour, Host, Output, Result, Runtime, eventually};
+use crate::{Bundle, Cmd, Container, Flavour, Host, Output, Result, Runtime, check, eventually};
 
 /// The user that unprivileged commands run as, when the tests run as root.
 const USER: u32 = 1000;
@@ -23,6 +24,8 @@ const USER: u32 = 1000;
 pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) scope: Scope,
+    /// See [`Suite::judge_others_by_damage`](crate::Suite::judge_others_by_damage).
+    pub(crate) by_damage: bool,
     runtime: Runtime,
     work: PathBuf,
     contexts: AtomicU32,
@@ -32,7 +35,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn prepare(tag: &str) -> Result<Self> {
+    pub(crate) fn prepare(tag: &str, by_damage: bool) -> Result<Self> {
         let work = work_directory(tag);
         let host = Host::inspect()?;
         let found = Runtime::find()?;
@@ -48,7 +51,16 @@ impl Shared {
         let hierarchies = host.hierarchies().into_iter().map(Path::to_owned).collect();
         let scope = Scope { tag: tag.to_owned(), reaper, hierarchies, private };
         let template = Template::make(&work)?;
-        Ok(Self { host, scope, runtime, work, contexts: AtomicU32::new(0), template, specs })
+        Ok(Self {
+            host,
+            scope,
+            by_damage,
+            runtime,
+            work,
+            contexts: AtomicU32::new(0),
+            template,
+            specs,
+        })
     }
 }
 
@@ -58,6 +70,7 @@ pub struct Context {
     shared: Arc<Shared>,
     directory: PathBuf,
     next: Cell<u32>,
+    sentinel: OnceCell<Sentinel>,
 }
 
 impl Context {
@@ -66,7 +79,7 @@ impl Context {
         let number = shared.contexts.fetch_add(1, Ordering::Relaxed);
         let directory = shared.work.join(number.to_string());
         fs::create_dir(&directory)?;
-        let context = Self { shared, directory, next: Cell::new(0) };
+        let context = Self { shared, directory, next: Cell::new(0), sentinel: OnceCell::new() };
         fs::create_dir(context.temporary())?;
         fs::set_permissions(context.temporary(), fs::Permissions::from_mode(0o1777))?;
         Ok(context)
@@ -75,6 +88,11 @@ impl Context {
     /// The directories in which the runtime must not leave anything.
     pub(crate) fn must_be_empty(&self) -> [PathBuf; 2] {
         [self.store(), self.temporary()]
+    }
+
+    /// What has become of the tree that stands for the host, if there is one.
+    pub(crate) fn damages(&self) -> Result<Vec<String>> {
+        self.sentinel.get().map_or_else(|| Ok(Vec::new()), Sentinel::changes)
     }
 
     pub(crate) fn remove(self) -> Result<()> {
@@ -99,6 +117,22 @@ impl Context {
     /// A path of this test alone.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    /// A tree that stands for the host. If anything in it has changed when the test ends, the test fails.
+    pub fn sentinel(&self) -> Result<&Path> {
+        if self.sentinel.get().is_none() {
+            let planted = Sentinel::plant(self.path("host"))?;
+            return Ok(self.sentinel.get_or_init(|| planted).root());
+        }
+        self.sentinel.get().map(Sentinel::root).context("it is planted")
+    }
+
+    /// Fails the test now if the tree that stands for the host has changed.
+    pub fn check_sentinel(&self) -> Result<()> {
+        let damages = self.damages()?;
+        check!(damages.is_empty(), "{}", damages.join("\n"));
+        Ok(())
     }
 
     /// Where the runtime keeps its state.

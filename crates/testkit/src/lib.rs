@@ -8,6 +8,7 @@
 //!
 //! - `CORACLE_BIN`: the command to be tested; else the newest that is built in `target`;
 //! - `CORACLE_TEST_RUNTIME`: another runtime to be tested instead, as `/usr/bin/runc`;
+//! - `CORACLE_TEST_ROUNDS`: how often each race is run;
 //! - `CORACLE_TEST_RELOADS`: how often systemd is reloaded under a container;
 //! - `CORACLE_TEST_HOST_WIDE`: the tests stay in the host's namespaces, for those of systemd;
 //! - `CORACLE_TEST_SLOW`: a factor for every deadline, on slow machines;
@@ -25,6 +26,7 @@ mod context;
 mod host;
 mod masked;
 mod mountinfo;
+mod racer;
 mod relay;
 mod rootfs;
 mod runtime;
@@ -41,11 +43,12 @@ pub use container::Container;
 pub use context::Context;
 pub use host::{CgroupLayout, Host};
 pub use mountinfo::{MountEntry, mounts_of, parse_mountinfo};
+pub use racer::Racer;
 pub use runtime::{Flavour, Runtime};
 pub use socket::DescriptorServer;
 pub use suite::{Suite, Test, TestFn, Verdict};
 pub use terminal::TerminalSession;
-pub use wait::{eventually, scaled};
+pub use wait::{eventually, rounds, scaled};
 
 /// What a test and most helpers return.
 pub type Result<T, E = anyhow::Error> = anyhow::Result<T, E>;

@@ -14,14 +14,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 use rustix::process::{
     Pid, Signal, WaitOptions, geteuid, getpid, set_child_subreaper,
     set_parent_process_death_signal, wait,
 };
 
 use crate::relay::relay;
-use crate::{Result, masked};
+use crate::{Flavour, Result, Runtime, masked, mounts_of, racer};
 
 const REAPER: &str = "coracle-tests-reaper";
 const SUITE: &str = "coracle-tests-suite";
@@ -33,6 +35,8 @@ pub(crate) enum Role {
     Suite(String),
     /// About to become a program that has to do without a system call.
     Masked(String),
+    /// Somebody who exchanges two names.
+    Racer,
 }
 
 impl Role {
@@ -43,6 +47,7 @@ impl Role {
             Some((REAPER, tag)) => Self::Reaper(tag.to_owned()),
             Some((SUITE, tag)) => Self::Suite(tag.to_owned()),
             Some((masked::NAME, call)) => Self::Masked(call.to_owned()),
+            Some((racer::NAME, _)) => Self::Racer,
             _ => Self::Outside,
         }
     }
@@ -114,11 +119,27 @@ fn isolate(work: &Path) -> Result<()> {
     all(MountPropagationFlags::PRIVATE)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None).context("cannot mount /proc")?;
+    hide_second_cgroups()?;
     let temporary = [(work, c"mode=755"), (Path::new("/run"), c"mode=755")];
     for (directory, mode) in temporary.into_iter().chain([(Path::new("/dev/shm"), c"mode=1777")]) {
         mount("tests", directory, "tmpfs", MountFlags::empty(), Some(mode))
             .with_context(|| format!("cannot mount a tmpfs on {}", directory.display()))?;
     }
     all(MountPropagationFlags::SHARED)?;
+    Ok(())
+}
+
+/// crun takes a host with both versions of cgroups for one with version 2 only; without them it does not.
+fn hide_second_cgroups() -> Result<()> {
+    if !Runtime::find().is_ok_and(|runtime| runtime.flavour() == Flavour::Crun) {
+        return Ok(());
+    }
+    let mounts = mounts_of(getpid().as_raw_nonzero().get())?;
+    if !mounts.iter().any(|mount| mount.fstype == "cgroup") {
+        return Ok(());
+    }
+    for mount in mounts.iter().filter(|mount| mount.fstype == "cgroup2") {
+        unmount(mount.target.as_str(), UnmountFlags::DETACH)?;
+    }
     Ok(())
 }

@@ -11,8 +11,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::Result;
 use crate::audit::Snapshot;
 use crate::context::{Context, Shared};
-use crate::masked;
 use crate::stage::{self, Role};
+use crate::{masked, racer};
 
 /// What becomes of a test that does not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub type Test = (&'static str, TestFn);
 #[derive(Debug, Default)]
 pub struct Suite {
     tests: Vec<(String, TestFn, bool)>,
+    by_damage: bool,
 }
 
 /// A skipped test and the reason.
@@ -42,6 +43,12 @@ impl Suite {
     /// No tests yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Other runtimes than ours only fail by what they do to the host, not by what they leave behind.
+    #[must_use]
+    pub fn judge_others_by_damage(self) -> Self {
+        Self { by_damage: true, ..self }
     }
 
     /// More tests, which only root can run.
@@ -69,6 +76,7 @@ impl Suite {
             Role::Reaper(tag) => stage::reaper(&tag),
             Role::Suite(tag) => self.run(&tag),
             Role::Masked(call) => masked::run(&call),
+            Role::Racer => racer::run(),
         };
         ended.unwrap_or_else(|error| {
             eprintln!("cannot run the tests: {error:#}");
@@ -80,7 +88,8 @@ impl Suite {
         let mut arguments = Arguments::from_args();
         arguments.test_threads = arguments.test_threads.or(Some(1));
         let listing = arguments.list;
-        let shared = if listing { None } else { Some(Arc::new(Shared::prepare(tag)?)) };
+        let shared =
+            if listing { None } else { Some(Arc::new(Shared::prepare(tag, self.by_damage)?)) };
         let skips = Skips::default();
         let trials = self.tests.into_iter().map(|(name, test, root)| {
             let (shared, skips, full) = (shared.clone(), Arc::clone(&skips), name.clone());
@@ -137,7 +146,10 @@ fn audited(shared: &Arc<Shared>, test: TestFn) -> Result<Verdict> {
     let verdict = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", text_of(&*panic))));
     // A test that failed did not come to its own cleaning.
     let leaks = match &verdict {
-        Ok(_) => before.leaks(&shared.scope, &context.must_be_empty())?,
+        Ok(_) if context.is_coracle() || !shared.by_damage => {
+            [before.leaks(&shared.scope, &context.must_be_empty())?, context.damages()?].concat()
+        }
+        Ok(_) => [before.damages(&shared.scope)?, context.damages()?].concat(),
         Err(_) => Vec::new(),
     };
     before.restore(&shared.scope)?;

@@ -33,3 +33,9 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) ->
         std::thread::sleep(PAUSE);
     }
 }
+
+/// So many rounds of something: fewer on slow machines, or as many as `CORACLE_TEST_ROUNDS` says.
+pub fn rounds(count: u32) -> u32 {
+    let given = env::var("CORACLE_TEST_ROUNDS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| (count / factor()).max(1))
+}

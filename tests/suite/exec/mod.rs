@@ -4,7 +4,6 @@ mod affinity;
 mod confinement;
 mod descriptors;
 mod environment;
-mod hostile;
 mod identity;
 mod namespaces;
 mod placement;
@@ -16,7 +15,7 @@ mod terminals;
 use std::fs;
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Container, Context, Result, Suite, Verdict, scaled};
+use coracle_testkit::{Container, Context, Result, Suite, Verdict};
 
 use crate::rootless;
 
@@ -38,7 +37,6 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("exec::namespaces", namespaces::TESTS)
         .group("exec::placement", placement::TESTS)
         .group("exec::affinity", affinity::TESTS)
-        .group("exec::hostile", hostile::TESTS)
         .group("exec::races", races::TESTS)
 }
 
@@ -62,11 +60,6 @@ fn in_both(t: &Context, attempt: impl Fn(&Container) -> Result<()>) -> Result<Ve
     attempt(&container)?;
     container.delete_forcibly()?;
     Ok(Passed)
-}
-
-/// So many rounds of something, fewer on slow machines.
-fn rounds(count: u32) -> u32 {
-    count / u32::try_from(scaled(1).as_secs()).unwrap_or(1)
 }
 
 /// A file with the description of a process.

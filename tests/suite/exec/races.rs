@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Container, Context, Output, Result, Test, Verdict, check, check_eq, eventually, scaled, tests,
+    Container, Context, Output, Result, Test, Verdict, check, check_eq, eventually, rounds, scaled,
+    tests,
 };
 
-use super::{idle, rounds};
+use super::idle;
 
 pub const TESTS: &[Test] = tests![
     many_short_lives_end_with_the_right_code,

@@ -5,7 +5,6 @@ mod effects;
 mod environment;
 mod identity;
 mod limits;
-mod sealing;
 mod streams;
 
 use coracle_testkit::Suite;
@@ -18,7 +17,6 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("process::limits", limits::TESTS)
         .group("process::effects", effects::TESTS)
         .group("process::streams", streams::TESTS)
-        .group("process::sealing", sealing::TESTS)
 }
 
 /// The value of a field in the text of a `/proc/PID/status`.

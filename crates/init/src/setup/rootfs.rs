@@ -22,10 +22,10 @@ impl Setup<'_> {
         let mounts = &plan.mounts;
         let tree = sources.root.into_mount(MountFlags::empty()).step("opening /root/path")?;
         let copies = copy_sources(mounts, sources.binds)?;
-        let root = Rootfs::mount(tree, &mounts.root, mounts.outside)
+        let mut root = Rootfs::mount(tree, &mounts.root, mounts.outside)
             .step("mounting the root file system")?;
         for (step, copies) in mounts.steps.iter().zip(copies) {
-            mount(&root, step, copies).map_err(|error| failure(step, &error))?;
+            mount(&mut root, step, copies).map_err(|error| failure(step, &error))?;
         }
         make_devices(mounts, &root)?;
         let terminal = self.make_terminal(mounts, &root)?;
@@ -127,7 +127,11 @@ fn failure(step: &MountStep, error: &coracle_mount::Error) -> InitError {
     InitError::new(format!("mounting {} ({})", step.path.display(), step.name), error)
 }
 
-fn mount(root: &Rootfs, step: &MountStep, copies: Vec<DetachedMount>) -> coracle_mount::Result<()> {
+fn mount(
+    root: &mut Rootfs,
+    step: &MountStep,
+    copies: Vec<DetachedMount>,
+) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
     let mut copies = copies.into_iter();
     match kind {

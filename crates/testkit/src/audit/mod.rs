@@ -4,6 +4,7 @@ mod cgroups;
 mod files;
 mod mounts;
 mod processes;
+mod sentinel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::{MountEntry, Result, mounts_of, scaled};
 
 pub(crate) use processes::describe as describe_processes;
+pub(crate) use sentinel::Sentinel;
 
 /// How long what a test has ended may take to be gone: processes are reaped by somebody else.
 const SETTLE: u64 = 2;
@@ -88,10 +90,22 @@ impl Snapshot {
         leaks.extend(news.map(|path| format!("file {}", path.display())));
         let news = now.descriptors.iter().filter(|(fd, _)| !self.descriptors.contains_key(fd));
         leaks.extend(news.map(|(fd, target)| format!("descriptor {fd} of the test: {target}")));
+        leaks.extend(self.changed_settings(now));
+        leaks
+    }
+
+    /// The same of the host only, which other runtimes must leave alone as well: they may be less tidy.
+    pub(crate) fn damages(&self, scope: &Scope) -> Result<Vec<String>> {
+        let now = Self::take(scope)?;
+        let mut damages = mounts::differences(&self.mounts, &now.mounts);
+        damages.extend(self.changed_settings(&now));
+        Ok(damages)
+    }
+
+    fn changed_settings(&self, now: &Self) -> Vec<String> {
         let settings = SETTINGS.iter().zip(self.settings.iter().zip(&now.settings));
         let changed = settings.filter(|(_, (then, now))| then != now);
-        leaks.extend(changed.map(|(name, (then, now))| format!("{name}: {then:?} became {now:?}")));
-        leaks
+        changed.map(|(name, (then, now))| format!("{name}: {then:?} became {now:?}")).collect()
     }
 
     /// Ends and removes all that was not there then, so that the next test starts as this one did.
