@@ -1,5 +1,9 @@
 //! What happens to a system call.
 
+use std::fmt;
+
+use coracle_sys::{Errno, Named};
+
 use crate::Error;
 
 /// What the kernel does with a system call; see seccomp(2), "Filter return values".
@@ -63,6 +67,20 @@ impl Action {
         }
     }
 
+    /// The name in OCI configurations.
+    pub const fn oci_name(self) -> &'static str {
+        match self {
+            Self::KillProcess => "SCMP_ACT_KILL_PROCESS",
+            Self::KillThread => "SCMP_ACT_KILL_THREAD",
+            Self::Trap(_) => "SCMP_ACT_TRAP",
+            Self::Errno(_) => "SCMP_ACT_ERRNO",
+            Self::Notify => "SCMP_ACT_NOTIFY",
+            Self::Trace(_) => "SCMP_ACT_TRACE",
+            Self::Log => "SCMP_ACT_LOG",
+            Self::Allow => "SCMP_ACT_ALLOW",
+        }
+    }
+
     /// The filter's return value for this action.
     pub const fn return_value(self) -> u32 {
         match self {
@@ -97,6 +115,26 @@ impl Action {
     /// How much the action lets through: the kernel's order of precedence among filters.
     pub(crate) const fn permissiveness(self) -> i32 {
         (self.return_value() & 0xffff_0000).cast_signed()
+    }
+}
+
+impl fmt::Display for Action {
+    /// Says what becomes of the call.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KillProcess => f.write_str("kills the process"),
+            Self::KillThread => f.write_str("kills the thread"),
+            Self::Trap(0) => f.write_str("raises SIGSYS"),
+            Self::Trap(data) => write!(f, "raises SIGSYS with errno {data}"),
+            Self::Errno(errno) => {
+                let errno = Errno::from_raw_os_error((*errno).into());
+                write!(f, "fails with {}", Named(errno))
+            }
+            Self::Notify => f.write_str("is decided by the agent"),
+            Self::Trace(data) => write!(f, "is decided by the tracer, who is told {data}"),
+            Self::Log => f.write_str("is allowed, and logged"),
+            Self::Allow => f.write_str("is allowed"),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ mod verify;
 
 pub use action::Action;
 pub use arch::Arch;
-pub use compile::compile;
+pub use compile::{Outcome, Reason, compile, explain};
 pub use coracle_sys::seccomp::{FilterFlags, SockFilter, action_available, supported_flags};
 pub use error::Error;
 pub use listener::{Call, Listener};

@@ -86,6 +86,24 @@ impl Comparator {
     }
 }
 
+impl fmt::Display for Comparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, op, value, value_two } = self;
+        let sign = match op {
+            Operator::NotEqual => "!=",
+            Operator::Less => "<",
+            Operator::LessOrEqual => "<=",
+            Operator::Equal => "==",
+            Operator::GreaterOrEqual => ">=",
+            Operator::Greater => ">",
+            Operator::MaskedEqual => {
+                return write!(f, "argument {index} & {value:#x} == {:#x}", value & value_two);
+            }
+        };
+        write!(f, "argument {index} {sign} {value:#x}")
+    }
+}
+
 /// How an argument is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {

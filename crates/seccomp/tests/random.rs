@@ -9,7 +9,7 @@
 mod common;
 
 use common::{arbitrary, judge, run};
-use coracle_seccomp::{BpfProgram, compile};
+use coracle_seccomp::{Action, Arch, BpfProgram, compile, explain};
 use proptest::prelude::*;
 
 proptest! {
@@ -26,6 +26,16 @@ proptest! {
             let (verdict, _) = run(program.instructions(), call);
             let expected = judge(&profile, call);
             prop_assert_eq!(verdict, expected, "{:x} is not {:x} for {:x?}", verdict, expected, call);
+            // A call that a tracer skips has the number -1, and no one architecture.
+            let arch = Arch::of_call(call.token, call.number).filter(|_| call.number != u32::MAX);
+            let Some(arch) = arch else { continue };
+            let action = Action::of_return_value(verdict).unwrap();
+            prop_assert_eq!(program.verdict(arch, call.number, call.args), Some(action));
+            let known = explain(&profile, arch, call.number, call.args.map(Some)).unwrap();
+            let actions: Vec<_> = known.iter().map(|outcome| outcome.action).collect();
+            prop_assert_eq!(actions, [action], "{:x?}", call);
+            let open = explain(&profile, arch, call.number, [None; 6]).unwrap();
+            prop_assert!(open.iter().any(|outcome| outcome.action == action), "{:x?}", call);
         }
     }
 

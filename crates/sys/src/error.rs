@@ -89,8 +89,9 @@ const SINCE: [(&str, &str); 12] = [
     ("pidfd_send_signal", "5.1"),
 ];
 
-/// An errno as `EINVAL (invalid argument)`.
-struct Named(Errno);
+/// An errno that prints as `EINVAL (invalid argument)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named(pub Errno);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

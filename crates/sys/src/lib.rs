@@ -26,4 +26,4 @@ pub mod signal;
 pub mod unotify;
 pub mod wait;
 
-pub use error::{Errno, Result, SyscallError};
+pub use error::{Errno, Named, Result, SyscallError};

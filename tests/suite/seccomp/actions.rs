@@ -142,6 +142,20 @@ fn compares_arguments(t: &mut Context) -> Result<Verdict> {
     check!(!denied(&other, socket(internet, 1))? && denied(&other, socket(local, 1))?);
     let masked = json!([{"index": 1, "op": "SCMP_CMP_MASKED_EQ", "value": 0xf, "valueTwo": 2}]);
     check!(denied(&masked, socket(local, 2 | 0o2_000_000))? && !denied(&masked, socket(local, 1))?);
+    for (op, below, at, above) in [
+        ("LT", true, false, false),
+        ("LE", true, true, false),
+        ("GT", false, false, true),
+        ("GE", false, true, true),
+    ] {
+        let args = json!([{"index": 1, "op": format!("SCMP_CMP_{op}"), "value": 2}]);
+        let found = (
+            denied(&args, socket(local, 1))?,
+            denied(&args, socket(local, 2))?,
+            denied(&args, socket(local, 5))?,
+        );
+        check_eq!((op, found), (op, (below, at, above)));
+    }
     let both = json!([
         {"index": 0, "op": "SCMP_CMP_EQ", "value": internet},
         {"index": 1, "op": "SCMP_CMP_GE", "value": 2}

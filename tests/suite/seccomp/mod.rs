@@ -1,6 +1,7 @@
 //! `/linux/seccomp`.
 
 mod actions;
+mod explain;
 mod notify;
 mod probe;
 mod profiles;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 pub fn add_to(suite: Suite) -> Suite {
     let suite = suite.group("seccomp::actions", actions::TESTS);
+    let suite = suite.group("seccomp::explain", explain::TESTS);
     suite.group("seccomp::notify", notify::TESTS).group("seccomp::profiles", profiles::TESTS)
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use coracle_seccomp::Listener;
+use coracle_seccomp::{Listener, OCI_FLAGS, supported_flags};
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
     Bundle, Context, DescriptorServer, Result, Test, Verdict, check, check_eq, need, tests,
@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = tests![
     hands_over_the_listener_before_the_start,
     asks_about_what_is_executed_later,
     fails_what_no_agent_answers,
+    asks_with_any_flag,
     can_ask_about_nearly_every_call,
     needs_an_agent,
     needs_to_reach_the_agent,
@@ -129,6 +130,25 @@ fn fails_what_no_agent_answers(t: &mut Context) -> Result<Verdict> {
     let running = attempt_in(t, bundle, GETPPID)?.spawn()?;
     drop(receive(&server)?);
     running.wait()?.expect(38)?;
+    Ok(Passed)
+}
+
+fn asks_with_any_flag(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    for (name, flag) in OCI_FLAGS.iter_names() {
+        if !supported_flags().contains(flag) {
+            continue;
+        }
+        let flags = json!([format!("SECCOMP_FILTER_FLAG_{name}")]);
+        let bundle = on_getppid(t.bundle()?, "SCMP_ACT_NOTIFY").set("/linux/seccomp/flags", flags);
+        let (server, bundle) = asking(t, bundle)?;
+        let running = attempt_in(t, bundle, GETPPID)?.spawn()?;
+        let (listener, _) = receive(&server)?;
+        let call = listener.receive()?;
+        let call = call.ok_or_else(|| anyhow::anyhow!("no call came"))?;
+        listener.deny(&call, Errno::from_raw_os_error(42))?;
+        running.wait()?.expect(42)?;
+    }
     Ok(Passed)
 }
 

@@ -20,11 +20,11 @@ pub const TESTS: &[Test] = tests![
     loads_one_filter,
 ];
 
-const PROFILE: &str = "/usr/share/containers/seccomp.json";
+pub const PROFILE: &str = "/usr/share/containers/seccomp.json";
 
 /// The profile of podman and its like in the form of a runtime specification, for a container of this host
 /// with the capabilities of the default configuration.
-fn usual_profile() -> Result<Option<Value>> {
+pub fn usual_profile() -> Result<Option<Value>> {
     let Ok(text) = fs::read_to_string(PROFILE) else { return Ok(None) };
     let profile: Value = serde_json::from_str(&text)?;
     let names = |list: &Value| -> Vec<String> {

@@ -134,6 +134,14 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::features,
     },
     Command {
+        name: "seccomp",
+        usage: "explain FILE SYSCALL [ARG0] [ARG1] [ARG2] [ARG3] [ARG4] [ARG5]",
+        positional: 3..=9,
+        about: "say what a seccomp profile does with a system call, and why",
+        flags: flags::SECCOMP,
+        run: cmd::seccomp,
+    },
+    Command {
         name: "recvtty",
         usage: "SOCKET",
         positional: 1..=1,

@@ -199,6 +199,17 @@ pub const SPEC: &[Flag] = &[
 
 pub const FEATURES: &[Flag] = &[HELP];
 
+pub const SECCOMP: &[Flag] = &[
+    valued(
+        "cap",
+        Some('c'),
+        "CAP",
+        "decide rules for a container with this capability; repeatable",
+    ),
+    valued("format", Some('f'), "text|json", "how to print it; as text if not given"),
+    HELP,
+];
+
 pub const RECVTTY: &[Flag] = &[
     valued(
         "mode",

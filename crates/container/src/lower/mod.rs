@@ -10,7 +10,7 @@ mod process;
 mod rdt;
 mod resources;
 mod scheduling;
-mod seccomp;
+pub(crate) mod seccomp;
 
 use std::path::{Path, PathBuf};
 

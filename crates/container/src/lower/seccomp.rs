@@ -11,18 +11,28 @@ use super::invalid;
 use crate::Result;
 use crate::agent::AgentAddress;
 
+const POINTER: &str = "/linux/seccomp";
+
 /// Compiles the profile; nothing is left of one that allows everything.
 pub(super) fn lower(
     oci: &Seccomp,
     warnings: &mut Vec<String>,
 ) -> Result<Option<(SeccompPlan, Option<AgentAddress>)>> {
-    let pointer = "/linux/seccomp";
-    let refused = |error: coracle_seccomp::Error| invalid(pointer, error.to_string());
-    let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
-    let rules = oci.syscalls.iter().map(rule).collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    if default == Action::Allow && rules.is_empty() {
+    let profile = profile(oci, warnings)?;
+    if profile.default_action == Action::Allow && profile.rules.is_empty() {
         return Ok(None);
     }
+    let program = compile(&profile).map_err(|error| invalid(POINTER, error.to_string()))?;
+    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(oci)?.bits() };
+    let agent = if program.notifies() { Some(agent(oci, &program)?) } else { None };
+    Ok(Some((plan, agent)))
+}
+
+/// The profile, in the terms of the compiler.
+pub(crate) fn profile(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Profile> {
+    let refused = |error: coracle_seccomp::Error| invalid(POINTER, error.to_string());
+    let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
+    let rules = oci.syscalls.iter().map(rule).collect::<Result<Vec<_>, _>>().map_err(refused)?;
     let mut profile = Profile::new(default);
     profile.rules = rules;
     for arch in &oci.architectures {
@@ -30,16 +40,13 @@ pub(super) fn lower(
         match arch {
             // A profile lists the architectures of every host that it is for.
             arch if !arch.is_supported() => warnings.push(format!(
-                "{pointer}/architectures: programs of {arch} will be killed: no table of its calls"
+                "{POINTER}/architectures: programs of {arch} will be killed: no table of its calls"
             )),
             arch if !profile.architectures.contains(&arch) => profile.architectures.push(arch),
             _ => {}
         }
     }
-    let program = compile(&profile).map_err(refused)?;
-    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(oci)?.bits() };
-    let agent = if program.notifies() { Some(agent(oci, &program)?) } else { None };
-    Ok(Some((plan, agent)))
+    Ok(profile)
 }
 
 /// The agent that is told of calls. The listener goes there from inside the filter, by one call.

@@ -15,7 +15,7 @@ use super::tree::Spans;
 use crate::Action;
 use crate::arch::Abi;
 
-const ENOSYS: Action = Action::Errno(38);
+pub(super) const ENOSYS: Action = Action::Errno(38);
 
 /// What happens to the numbers that no rule names.
 #[derive(Debug, Clone)]
@@ -46,10 +46,12 @@ impl Unlisted {
         }
     }
 
+    /// Whether the number is larger than any that the profile's author knew.
+    pub fn is_newer(&self, number: u32) -> bool {
+        self.newer.as_ref().is_some_and(|newer| newer.contains(&number))
+    }
+
     fn target(&self, number: u32) -> Target {
-        match &self.newer {
-            Some(newer) if newer.contains(&number) => Target::Return(ENOSYS.return_value()),
-            _ => self.default,
-        }
+        if self.is_newer(number) { Target::Return(ENOSYS.return_value()) } else { self.default }
     }
 }

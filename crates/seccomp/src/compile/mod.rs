@@ -3,8 +3,11 @@
 mod args;
 mod emit;
 mod enosys;
+mod explain;
 mod plan;
 mod tree;
+
+pub use explain::{Outcome, Reason, explain};
 
 use emit::{Code, Target};
 use plan::{Listed, Plan};

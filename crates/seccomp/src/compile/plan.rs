@@ -17,6 +17,8 @@ pub(super) struct Case<'a> {
 pub(super) struct Listed<'a> {
     pub number: u32,
     pub case: Case<'a>,
+    /// The place of the rule in the profile.
+    pub rule: usize,
 }
 
 /// The rules of one architecture.
@@ -38,10 +40,10 @@ pub(super) fn plans(profile: &Profile) -> Result<Vec<Plan<'_>>, Error> {
             lists.push(list);
         }
     }
-    for rule in &profile.rules {
+    for (place, rule) in profile.rules.iter().enumerate() {
         for name in &rule.names {
             let call = table::lookup(name);
-            lists.iter_mut().for_each(|list| list.add(name, call, rule));
+            lists.iter_mut().for_each(|list| list.add(name, call, (place, rule)));
         }
     }
     Ok(lists.into_iter().map(|list| list.finish(profile.newer_is_enosys)).collect())
@@ -55,6 +57,9 @@ fn check(rule: &Rule) -> Result<(), Error> {
         }
     }
 }
+
+/// A rule, and its place in the profile.
+type Placed<'a> = (usize, &'a Rule);
 
 /// A plan that is being made.
 struct List<'a> {
@@ -72,7 +77,7 @@ impl<'a> List<'a> {
     }
 
     /// Lists the calls that `name` stands for: none, one, and on x86 perhaps one through a multiplexer.
-    fn add(&mut self, name: &str, call: Option<Syscall>, rule: &'a Rule) {
+    fn add(&mut self, name: &str, call: Option<Syscall>, rule: Placed<'a>) {
         if let Some(number) = call.and_then(|call| call.number(self.abi)) {
             if number <= self.abi.last_common() {
                 self.newest = self.newest.max(Some(number));
@@ -87,28 +92,28 @@ impl<'a> List<'a> {
         }
     }
 
-    fn add_direct(&mut self, number: u32, rule: &'a Rule) {
-        if rule.args.is_empty() {
-            self.add_case(number, &[], rule.action);
-        } else if compares_twice(&rule.args) {
-            rule.args.chunks(1).for_each(|args| self.add_case(number, args, rule.action));
+    fn add_direct(&mut self, number: u32, rule: Placed<'a>) {
+        let args = &rule.1.args;
+        if compares_twice(args) {
+            args.chunks(1).for_each(|args| self.add_case(number, args, rule));
         } else {
-            self.add_case(number, &rule.args, rule.action);
+            self.add_case(number, args, rule);
         }
     }
 
     /// The arguments of a multiplexed call are in memory, where no filter can look. A rule that compares
     /// them is taken to match if it is not more permissive than the default, else not to match.
-    fn add_multiplexed(&mut self, call: multiplex::Multiplexed, rule: &'a Rule) {
-        let permits_more = rule.action.permissiveness() > self.default.permissiveness();
-        if rule.args.is_empty() || !permits_more {
-            self.add_case(call.number, call.selection(), rule.action);
+    fn add_multiplexed(&mut self, call: multiplex::Multiplexed, rule: Placed<'a>) {
+        let permits_more = rule.1.action.permissiveness() > self.default.permissiveness();
+        if rule.1.args.is_empty() || !permits_more {
+            self.add_case(call.number, call.selection(), rule);
         }
     }
 
-    fn add_case(&mut self, number: u32, args: &'a [Comparator], action: Action) {
+    fn add_case(&mut self, number: u32, args: &'a [Comparator], (rule, of): Placed<'a>) {
+        let action = of.action;
         if action.return_value() != self.default.return_value() {
-            self.listed.push(Listed { number, case: Case { args, action } });
+            self.listed.push(Listed { number, case: Case { args, action }, rule });
         }
     }
 
