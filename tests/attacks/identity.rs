@@ -162,7 +162,8 @@ fn users_that_exec_is_given(t: &mut Context) -> Result<Verdict> {
     ] {
         let output = container.exec_with(&["--user", user], &["id", "-u"]).run()?;
         let first = user.trim().trim_start_matches('+').split(':').next().unwrap_or_default();
-        let harmless = output.code() != 0 || !user.is_empty() && output.text() == first;
+        // An empty word may stand for what the configuration says.
+        let harmless = output.code() != 0 || first.is_empty() || output.text() == first;
         check!(harmless, "{user:?}: {output}");
         check!(!t.is_coracle() || output.code() != 0, "{user:?}: {output}");
     }

@@ -16,7 +16,7 @@ pub const TESTS: &[Test] = tests![
     what_exec_has_open_in_a_shared_pid_namespace,
 ];
 
-const EXECS: u32 = 500;
+const EXECS: u32 = 240;
 const AT_ONCE: u32 = 4;
 
 /// Looks at every process but its own over and over, with nothing but what the shell itself can do.
