@@ -247,7 +247,6 @@ fn a_working_directory_that_is_none(t: &mut Context) -> Result<Verdict> {
 fn unsupported_fields(t: &mut Context) -> Result<Verdict> {
     need!(t.is_coracle(), "others support them");
     let fields = [
-        ("/linux/netDevices", json!({"eth0": {}})),
         ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0})),
     ];

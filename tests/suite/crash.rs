@@ -23,12 +23,12 @@ const TESTS: &[Test] = tests![
 const ROUNDS: u32 = 40;
 
 /// Moments from 0 to 30 milliseconds (scaled), spread evenly but in no order.
-fn moments() -> impl Iterator<Item = Duration> {
+pub fn moments() -> impl Iterator<Item = Duration> {
     let longest = scaled(1) * 30 / 1000;
     (0..ROUNDS).map(move |round| longest * (round * 17 % ROUNDS) / ROUNDS)
 }
 
-fn kill_after(running: Background, moment: Duration) -> Result<()> {
+pub fn kill_after(running: Background, moment: Duration) -> Result<()> {
     std::thread::sleep(moment);
     running.kill()
 }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod mounts;
 mod namespaces;
 mod nested;
+mod network;
 mod old_kernels;
 mod process;
 mod real_roots;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let suite = systemd::add_to(suite);
     let suite = tutorial::add_to(suite);
     let suite = nested::add_to(suite);
+    let suite = network::add_to(suite);
     let suite = update::add_to(suite);
     let suite = commands::add_to(suite);
     let suite = exec::add_to(suite);

@@ -14,8 +14,8 @@ pub const COMMAND: Command = Command {
     help: "
 usage: cargo xtask graph
 
-- A facility crate (caps, cgroup, lsm, mount, ns, process, rdt, seccomp) depends on no crate of the
-  workspace but sys, and sys on none.
+- A facility crate (caps, cgroup, lsm, mount, net, ns, process, rdt, seccomp) depends on no crate of
+  the workspace but sys, and sys on none.
 - The facility crates and init reach neither spec nor serde_json.
 - No crate reaches one for development (`package.metadata.coracle.dev`), but those themselves.
 
@@ -26,11 +26,12 @@ Optional dependencies count, dev-dependencies do not.
 
 const SYS: &str = "coracle-sys";
 const INIT: &str = "coracle-init";
-const FACILITIES: [&str; 8] = [
+const FACILITIES: [&str; 9] = [
     "coracle-caps",
     "coracle-cgroup",
     "coracle-lsm",
     "coracle-mount",
+    "coracle-net",
     "coracle-ns",
     "coracle-process",
     "coracle-rdt",

@@ -19,7 +19,7 @@ use crate::agent::Agent;
 use crate::builder::Activation;
 use crate::hooks::{self, HookState, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
-use crate::lower::{Context, Lowered, kind_of_sysctl, lower};
+use crate::lower::{Context, Lowered, WantedDevice, kind_of_sysctl, lower};
 use crate::options::Sockets;
 use crate::placement::{Placement, nearest_that_exists};
 use crate::rdt::RdtRecord;
@@ -27,7 +27,7 @@ use crate::state::Record;
 use crate::undo::Undo;
 use crate::{
     Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Running, Status,
-    Store, notify,
+    Store, devices, notify,
 };
 
 /// A container being created. Dropped before the end, it takes back all that was done.
@@ -69,6 +69,7 @@ impl Creation {
         let sockets = Sockets::connect(&builder.options)?;
         let agent = Agent::connect(lowered.agent.take())?;
         check_root(&lowered)?;
+        let devices = devices::find(&lowered.devices)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         record.systemd = placement.record();
         record.rdt = match &lowered.rdt {
@@ -79,6 +80,9 @@ impl Creation {
         let mut undo = Undo::new((entry, lock), record, placement);
         undo.entry.write(&undo.record)?;
         undo.entry.write_config(&config)?;
+        if !devices.is_empty() {
+            undo.entry.write_devices(&devices)?;
+        }
         undo.own(undo.placement.make()?)?;
         let handover = Handover::default();
         let mut creation =
@@ -191,6 +195,9 @@ impl Creation {
         for (kind, path) in std::mem::take(&mut self.lowered.join) {
             let namespace = NsFd::open(&path, kind)?;
             self.refuse_changes_of_host(&namespace)?;
+            if kind == NamespaceKind::Net {
+                devices::lend(&self.undo.entry, &self.lowered.devices, &namespace)?;
+            }
             let slot = self.handover.add(namespace);
             self.lowered.namespaces.join.push((kind, slot));
         }
@@ -231,13 +238,15 @@ impl Creation {
     /// A namespace to be joined may be the host's own, whose names and kernel parameters are not the
     /// container's.
     fn refuse_changes_of_host(&self, namespace: &NsFd) -> Result<()> {
-        let plan = &self.lowered.namespaces;
+        let Lowered { namespaces: plan, devices, .. } = &self.lowered;
         let kind = namespace.kind();
         let sysctl = plan.sysctls.iter().find(|(path, _)| kind_of_sysctl(path) == kind);
         let names = [("/hostname", &plan.hostname), ("/domainname", &plan.domainname)];
         let name = names.iter().find(|(_, name)| kind == NamespaceKind::Uts && name.is_some());
+        let device = devices.first().filter(|_| kind == NamespaceKind::Net);
         let pointer = sysctl
             .map(|(path, _)| format!("/linux/sysctl ({path})"))
+            .or(device.map(WantedDevice::pointer))
             .or(name.map(|(pointer, _)| (*pointer).to_owned()));
         let Some(pointer) = pointer.filter(|_| namespace.is_callers()) else { return Ok(()) };
         let message =
@@ -255,6 +264,12 @@ impl Creation {
                     terminal = self.sockets.take_terminal((controller, &name), options)?;
                 }
                 Step::Listener(listener) => self.hand_to_agent(&listener, launch)?,
+                Step::Network => {
+                    let path = format!("/proc/{}/ns/net", self.undo.write_init(launch)?.pid);
+                    let namespace = NsFd::open(path, NamespaceKind::Net)?;
+                    devices::lend(&self.undo.entry, &self.lowered.devices, &namespace)?;
+                    launch.go()?;
+                }
                 Step::Hooks => {
                     self.undo.write_init(launch)?;
                     let hooks = &self.lowered.hooks.create_runtime;

@@ -7,14 +7,14 @@ use coracle_spec::ContainerId;
 
 use crate::rdt::RdtRecord;
 use crate::state::{Record, SystemdRecord};
-use crate::{Container, Error, Result, Status, Store, hooks};
+use crate::{Container, Error, Result, Status, Store, devices, hooks};
 
 /// How long the kernel may take to let go of a cgroup whose processes have ended.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Deletes a container that is stopped or was never started, after its `poststop` hooks. Returns what the
-    /// user should know: which of these failed, and how.
+    /// user should know: which of these failed, and how, and which network devices are not back as they were.
     pub fn delete(self) -> Result<Vec<String>> {
         let lock = self.entry.lock()?;
         // Meanwhile somebody may have started it.
@@ -47,7 +47,8 @@ impl Container {
         }
         let rdt = self.record.as_ref().and_then(|record| record.rdt.as_ref());
         rdt.map_or(Ok(()), RdtRecord::remove)?;
-        let warnings = self.record.as_ref().map(run_poststop).unwrap_or_default();
+        let mut warnings = devices::take_back(&self.entry)?;
+        warnings.extend(self.record.iter().flat_map(run_poststop));
         self.entry.remove()?;
         Ok(warnings)
     }

@@ -86,6 +86,9 @@ pub enum Error {
     /// A namespace to be joined does not open.
     #[error(transparent)]
     Namespace(#[from] coracle_ns::Error),
+    /// A network device cannot be moved or set up.
+    #[error(transparent)]
+    Network(#[from] coracle_net::Error),
     /// Capabilities cannot be read.
     #[error(transparent)]
     Capabilities(#[from] coracle_caps::Error),

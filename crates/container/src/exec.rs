@@ -228,7 +228,7 @@ impl ExecBuilder {
                     terminal = sockets.take_terminal((controller, &name), &self.options)?;
                 }
                 Step::Listener(listener) => self.hand_to_agent(agent, &listener, &launch)?,
-                Step::Hooks => launch.go()?,
+                Step::Network | Step::Hooks => launch.go()?,
                 Step::Ready => break,
             }
         }

@@ -66,6 +66,8 @@ pub(crate) enum Step {
     Terminal { controller: OwnedFd, name: String },
     /// The listener of the seccomp filter came.
     Listener(OwnedFd),
+    /// The network namespace waits for the host's devices, and the process to be told to go.
+    Network,
     /// The process waits for the host to run its hooks, and to be told to go.
     Hooks,
     /// The process waits to be told to go.
@@ -120,6 +122,7 @@ impl Launch {
                 (ToHost::Listener, Some(listener)) if self.init.is_some() => {
                     return Ok(Step::Listener(listener));
                 }
+                (ToHost::Network, _) if self.init.is_some() => return Ok(Step::Network),
                 (ToHost::Hooks, _) if self.init.is_some() => return Ok(Step::Hooks),
                 (ToHost::Ready, _) if self.init.is_some() => return Ok(Step::Ready),
                 (ToHost::Failed(error), _) => return Err(error.into()),
@@ -132,7 +135,7 @@ impl Launch {
         self.limit.map(|limit| Instant::now() + limit)
     }
 
-    /// Lets the process go on: after hooks, or to the execution of its command, or to wait for its start.
+    /// Lets the process go on: after devices came or hooks ran, or to the execution of its command, or to wait for its start.
     pub(crate) fn go(&mut self) -> Result<()> {
         match wire::send(&self.channel, &ToInit::Go, None) {
             Err(error) if error.is_hang_up() => Err(self.death()),

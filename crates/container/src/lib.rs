@@ -26,6 +26,7 @@ mod console;
 mod container;
 mod create;
 mod delete;
+mod devices;
 mod error;
 mod events;
 mod exec;

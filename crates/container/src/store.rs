@@ -12,8 +12,11 @@ use coracle_cgroup::CgroupPaths;
 use coracle_spec::ContainerId;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkfifoat, open};
 use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::builder::in_user_namespace;
+use crate::devices::LentDevice;
 use crate::state::Record;
 use crate::{Container, Error, Result};
 
@@ -23,6 +26,10 @@ const FIFO: &str = "exec.fifo";
 const RESULT: &str = "exec.result";
 /// Where the container's cgroup is. Exists when it is the container's and nobody else's.
 const CGROUP: &str = "cgroup.json";
+
+/// The network devices that the container has from the host, and what keeps their namespace alive.
+const DEVICES: &str = "net.json";
+const NETWORK: &str = "net";
 
 /// Where the socket is that the container reports its readiness to.
 const NOTIFY: &str = "notify";
@@ -249,10 +256,41 @@ impl Entry {
 
     /// Notes that the cgroup was found free and taken.
     pub(crate) fn write_cgroup(&self, paths: &CgroupPaths) -> Result<()> {
-        let path = self.directory.join(CGROUP);
+        self.write_note(CGROUP, paths)
+    }
+
+    /// Notes which devices are about to be the container's, or are.
+    pub(crate) fn write_devices(&self, devices: &[LentDevice]) -> Result<()> {
+        self.write_note(DEVICES, devices)
+    }
+
+    /// These devices.
+    pub(crate) fn read_devices(&self) -> Result<Vec<LentDevice>> {
+        Ok(self.read_note(DEVICES)?.unwrap_or_default())
+    }
+
+    /// Where their network namespace is mounted.
+    pub(crate) fn network(&self) -> PathBuf {
+        self.directory.join(NETWORK)
+    }
+
+    fn write_note(&self, name: &str, note: &(impl Serialize + ?Sized)) -> Result<()> {
+        let path = self.directory.join(name);
         let failure = |error| Error::file("write", &path, error);
-        let bytes = serde_json::to_vec(paths).map_err(|error| failure(error.into()))?;
+        let bytes = serde_json::to_vec(note).map_err(|error| failure(error.into()))?;
         write_atomically(&path, &bytes, 0o600).map_err(failure)
+    }
+
+    fn read_note<N: DeserializeOwned>(&self, name: &str) -> Result<Option<N>> {
+        let path = self.directory.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let damaged = |error: serde_json::Error| self.damaged(format!("{name}: {error}"));
+                serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read", path, error)),
+        }
     }
 
     /// Keeps the configuration, for processes that join the container later.
@@ -282,15 +320,7 @@ impl Entry {
 
     /// The cgroup that was taken.
     pub(crate) fn read_cgroup(&self) -> Result<Option<CgroupPaths>> {
-        let path = self.directory.join(CGROUP);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let damaged = |error: serde_json::Error| self.damaged(format!("{CGROUP}: {error}"));
-                serde_json::from_slice(&bytes).map(Some).map_err(damaged)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file("read", path, error)),
-        }
+        self.read_note(CGROUP)
     }
 
     /// Where the container's process says why it could not start.

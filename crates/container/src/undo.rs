@@ -12,7 +12,7 @@ use crate::placement::Placement;
 use crate::rdt::RdtRecord;
 use crate::state::{InitRecord, Record};
 use crate::store::{Entry, Lock};
-use crate::{Container, Error, Result};
+use crate::{Container, Error, Result, devices};
 
 /// How long the kernel may take to let go of a cgroup that is undone.
 const UNDO_DEADLINE: Duration = Duration::from_secs(10);
@@ -92,17 +92,20 @@ impl Undo {
 }
 
 impl Undo {
-    /// Takes all back, once. Returns which hooks failed on the way.
+    /// Takes all back, once. Returns what failed on the way: hooks, devices.
     pub(crate) fn take_back(&mut self) -> Vec<String> {
         let Some(lock) = self.lock.take() else { return Vec::new() };
         // What cannot be undone stays recorded, for `delete --force`.
         if self.remove_groups().is_err() {
             return Vec::new();
         }
+        let Ok(mut failures) = devices::take_back(&self.entry) else { return Vec::new() };
         if let Some(pid_file) = &self.pid_file {
             std::fs::remove_file(pid_file).unwrap_or_default();
         }
-        let failures = if self.launched { run_poststop(&self.record) } else { Vec::new() };
+        if self.launched {
+            failures.extend(run_poststop(&self.record));
+        }
         self.entry.remove().unwrap_or_default();
         drop(lock);
         failures

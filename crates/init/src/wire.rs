@@ -34,6 +34,9 @@ pub enum ToHost {
         /// Its number in the host's pid namespace.
         pid: i32,
     },
+    /// The new network namespace is there, and nobody runs in it: the host may move devices into it, and says
+    /// [`ToInit::Go`] when they are there.
+    Network,
     /// All is mounted: the host may run its hooks, and says [`ToInit::Go`] when they are done.
     Hooks,
     /// The terminal is there; its controlling side comes along.
@@ -52,7 +55,7 @@ pub enum ToHost {
 /// What the host tells the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToInit {
-    /// Go on: to the steps after the host's hooks, or to the execution of the command.
+    /// Go on: to the steps after the host's devices or hooks, or to the execution of the command.
     Go,
 }
 

@@ -55,6 +55,14 @@ pub enum Error {
         /// Why.
         source: SyscallError,
     },
+    /// A namespace cannot be kept alive by a mount, or the mount not be removed.
+    #[error("cannot pin the namespace at {}", path.display())]
+    Pin {
+        /// Where the mount is.
+        path: PathBuf,
+        /// Why.
+        source: SyscallError,
+    },
     /// An id map was refused.
     #[error("cannot write the {file} of the new user namespace: {hint}")]
     IdMap {
@@ -90,6 +98,7 @@ impl Error {
             | Self::Join { source, .. }
             | Self::JoinProcess { source, .. }
             | Self::Create { source, .. }
+            | Self::Pin { source, .. }
             | Self::TimeOffsets(source)
             | Self::Name { source, .. } => Some(source.errno()),
             Self::IdMap { source, .. } => source.as_ref().map(SyscallError::errno),

@@ -23,6 +23,7 @@ mod fd;
 pub mod idmap;
 mod join;
 mod kind;
+mod pin;
 mod time;
 mod uts;
 
@@ -30,5 +31,6 @@ pub use error::{Error, Result};
 pub use fd::NsFd;
 pub use join::{join_all, join_process, unshare};
 pub use kind::{KindSet, NamespaceKind};
+pub use pin::unpin;
 pub use time::{ClockOffset, TimeOffsets};
 pub use uts::{set_domainname, set_hostname};

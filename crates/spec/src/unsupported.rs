@@ -12,7 +12,6 @@ use crate::validate::{At, Fault, Report};
 /// and empty values do not count as asked for.
 pub const UNSUPPORTED: &[&str] = &[
     "/linux/mountLabel",
-    "/linux/netDevices",
     "/mounts/*/gidMappings",
     "/mounts/*/options/*=idmap",
     "/mounts/*/options/*=ridmap",

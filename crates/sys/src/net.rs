@@ -1,6 +1,6 @@
-//! The loopback interface of a new network namespace; see netdevice(7).
+//! The loopback interface of a new network namespace, see netdevice(7), and an option of netlink(7).
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -22,4 +22,21 @@ pub fn loopback_up() -> Result<()> {
     // SAFETY: SIOCSIFFLAGS reads an ifreq with a terminated name and the flags set.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request) };
     if result == 0 { Ok(()) } else { Err(SyscallError::last("ioctl", "SIOCSIFFLAGS, lo, UP")) }
+}
+
+/// Has the kernel explain its errors on a socket of netlink(7), in words (`NETLINK_EXT_ACK`).
+pub fn explain_errors(socket: impl AsFd) -> Result<()> {
+    let (socket, yes) = (socket.as_fd().as_raw_fd(), 1_i32);
+    let size = libc::socklen_t::try_from(size_of_val(&yes)).unwrap_or_default();
+    // SAFETY: the option is an int, and `yes` lives until the call returns.
+    let result = unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_NETLINK,
+            libc::NETLINK_EXT_ACK,
+            (&raw const yes).cast(),
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(SyscallError::last("setsockopt", "NETLINK_EXT_ACK")) }
 }

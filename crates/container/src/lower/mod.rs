@@ -6,6 +6,7 @@ mod devices;
 mod hooks;
 mod mounts;
 mod namespaces;
+mod network;
 mod process;
 mod rdt;
 mod resources;
@@ -22,6 +23,7 @@ use coracle_spec::Spec;
 
 pub(crate) use hooks::Hooks;
 pub(crate) use namespaces::kind_of_sysctl;
+pub(crate) use network::WantedDevice;
 
 use crate::agent::AgentAddress;
 use crate::rdt::Rdt;
@@ -65,6 +67,8 @@ pub(crate) struct Lowered {
     pub(crate) agent: Option<AgentAddress>,
     /// Namespaces to be joined.
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
+    /// Network devices of the host that move into the container.
+    pub(crate) devices: Vec<WantedDevice>,
     /// What is run besides.
     pub(crate) hooks: Hooks,
     /// The limits.
@@ -80,7 +84,10 @@ pub(crate) struct Lowered {
 /// Turns the specification into plans.
 pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let mut warnings = Vec::new();
-    let (namespaces, join) = namespaces::lower(spec)?;
+    let (mut namespaces, join) = namespaces::lower(spec)?;
+    let devices = network::lower(spec, context.rootless)?;
+    namespaces.awaits_devices =
+        !devices.is_empty() && namespaces.create.contains(NamespaceKind::Net);
     let new_user = namespaces.create.contains(NamespaceKind::User);
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
     let available = if new_user { CapSet::ALL } else { context.capabilities };
@@ -99,6 +106,7 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
         confine,
         agent,
         join,
+        devices,
         hooks,
         resources,
         rdt,

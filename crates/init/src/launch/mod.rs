@@ -20,9 +20,9 @@ use rustix::thread::UnshareFlags;
 
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{Place, Plan};
+use crate::plan::{NewPlan, Place, Plan};
 use crate::setup::{Setup, Surroundings};
-use crate::wire::{self, Descriptors, ToHost};
+use crate::wire::{self, Descriptors, ToHost, ToInit};
 
 /// What the launcher has at hand.
 struct Launcher {
@@ -211,7 +211,7 @@ impl Launcher {
         set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hiding from tracers")
     }
 
-    /// In the launcher: maps ids, tells the host, lets the child go.
+    /// In the launcher: tells the host, maps ids, waits for devices, lets the child go.
     fn attend_child(&self, pid: Pid, pidfd: &OwnedFd, common: Common) -> Result<(), InitError> {
         let Common { proc, release, members, .. } = common;
         if let Some(members) = members {
@@ -227,10 +227,25 @@ impl Launcher {
             write_maps(&proc, pid, &namespaces.uid_map, &namespaces.gid_map)
                 .step("mapping users and groups")?;
         }
+        self.await_devices()?;
         // A child that has failed meanwhile has reported why.
         match rustix::io::write(&release, b"+") {
             Ok(_) | Err(Errno::PIPE) => Ok(()),
             error => error.map(drop).step("releasing the process"),
+        }
+    }
+
+    /// Kernel parameters of devices are set by the child, so these must be there before it goes on.
+    fn await_devices(&self) -> Result<(), InitError> {
+        let Place::New(NewPlan { namespaces, .. }) = &self.plan.place else { return Ok(()) };
+        if !namespaces.awaits_devices {
+            return Ok(());
+        }
+        let step = "waiting for network devices";
+        wire::send(&self.channel, &ToHost::Network, None).step(step)?;
+        match wire::receive::<ToInit>(&self.channel).step(step)? {
+            Some((ToInit::Go, _)) => Ok(()),
+            None => Err(InitError::message(step, "the host has gone")),
         }
     }
 

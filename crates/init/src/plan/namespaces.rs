@@ -19,6 +19,8 @@ pub struct NamespacesPlan {
     pub gid_map: IdMap,
     /// The clocks of a new time namespace.
     pub time_offsets: TimeOffsets,
+    /// Wait, before the container is built, until the host has moved devices into the new network namespace.
+    pub awaits_devices: bool,
     /// The host name, in a uts namespace that is not the host's.
     pub hostname: Option<String>,
     /// The NIS domain name, likewise.

@@ -2,14 +2,14 @@
 
 use super::report::{At, Fault, Report};
 use super::schema::{I64, Kind, Object, field, free_list, free_object, list, object, required};
-use super::text::{absolute, any, interface, not_empty, one_line, without_parents};
-use super::{devices, idmap, memory_policy, namespaces, resources, seccomp, sysctl};
+use super::text::{absolute, any, not_empty, one_line, without_parents};
+use super::{devices, idmap, memory_policy, namespaces, network, resources, seccomp, sysctl};
 use crate::json::Map;
 
 pub(super) const LINUX: Kind = Kind::Object(&Object {
     fields: &[
         field("devices", Kind::List(&devices::DEVICE, free_list)),
-        field("netDevices", Kind::Map(interface, &NET_DEVICE)),
+        field("netDevices", network::DEVICES),
         field("uidMappings", idmap::MAPPINGS),
         field("gidMappings", idmap::MAPPINGS),
         field("namespaces", namespaces::NAMESPACES),
@@ -34,9 +34,6 @@ const PATHS: Kind = Kind::List(&Kind::Text(absolute), free_list);
 /// The words of the specification, and the recursive forms that every runtime takes.
 const PROPAGATIONS: &[&str] =
     &["private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"];
-
-static NET_DEVICE: Kind =
-    Kind::Object(&Object { fields: &[field("name", Kind::Text(interface))], rule: free_object });
 
 static INTEL_RDT: Object = Object {
     fields: &[
@@ -84,12 +81,7 @@ fn linux(report: &mut Report, at: &At<'_>, linux: &mut Map<'_>) {
     sysctl::check_namespaces(report, at, linux);
     time(report, at, linux);
     mount(report, at, linux);
-    if object(linux, "netDevices").is_some_and(|devices| !devices.is_empty())
-        && !namespaces::has(linux, "network")
-    {
-        let fault = Fault::new("needs a network namespace of the container");
-        report.error(&at.key("netDevices"), fault.hint(namespaces::ADD_NETWORK));
-    }
+    network::check(report, at, linux);
 }
 
 /// Offsets are those of a namespace that is created, not of one that is joined (time_namespaces(7)).

@@ -13,6 +13,7 @@ mod memory_policy;
 mod mounts;
 mod namespaces;
 mod nearest;
+mod network;
 mod process;
 mod report;
 mod resources;
@@ -147,6 +148,13 @@ mod tests {
         check(&[
             ("linux/netDevices", json!({"eth0": {"name": "lan0"}, "eth1": {}}), ""),
             ("linux/netDevices", json!({"a/b": {}}), "/linux/netDevices/a~1b"),
+            ("linux/netDevices", json!({"eth%d": {}}), "/linux/netDevices/eth%d"),
+            ("linux/netDevices", json!({"lo": {"name": "x"}}), "/linux/netDevices/lo"),
+            ("linux/netDevices", json!({"x": {"name": "lo"}}), "/linux/netDevices/x"),
+            ("linux/netDevices", json!({"x": {"name": "y"}, "y": {}}), "/linux/netDevices/y"),
+            ("linux/netDevices", json!({"x": {"name": "y%d"}, "z": {"name": "y%d"}}), ""),
+            ("linux/netDevices", json!({"x": {"name": "%dy"}}), "/linux/netDevices/x/name"),
+            ("linux/netDevices", json!({"x": {"name": "y%s"}}), "/linux/netDevices/x/name"),
             (
                 "linux/netDevices",
                 json!({"eth0": {"name": "sixteen-letters!"}}),
