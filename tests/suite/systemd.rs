@@ -11,8 +11,12 @@ use coracle_testkit::{
     eventually, need, tests,
 };
 
+use crate::cgroups::{every_limit, removal};
+
 pub fn add_to(suite: Suite) -> Suite {
-    suite.group("systemd::system", SYSTEM).group_for_all("systemd::any", ANY)
+    let suite = suite.group("systemd::system", SYSTEM).group_for_all("systemd::any", ANY);
+    let suite = suite.group("systemd::every_limit", every_limit::SYSTEMD);
+    suite.group("systemd::removal", removal::SYSTEMD)
 }
 
 const SYSTEM: &[Test] = tests![
@@ -39,11 +43,13 @@ fn reloads() -> usize {
 
 macro_rules! need_systemd {
     () => {
-        need!(Path::new("/run/systemd/system").is_dir(), "systemd does not run");
+        let runs = std::path::Path::new("/run/systemd/system").is_dir();
+        need!(runs, "systemd does not run");
         let apart = std::env::var_os("CORACLE_TEST_HOST_WIDE").is_none();
         need!(!apart, "the tests are in a pid namespace of their own");
     };
 }
+pub(crate) use need_systemd;
 
 /// The files of limits, on v1 and v2.
 const MEMORY: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];

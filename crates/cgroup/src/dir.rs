@@ -170,7 +170,11 @@ impl Dir {
         Error::MissingController {
             controller: file.split('.').next().unwrap_or_default().into(),
             setting: file.into(),
-            reason: format!("has no such file in {}", self.path.display()),
+            reason: format!(
+                "has no such file in {}: leave it out, or use a kernel that has it, with the \
+                 controller enabled for this cgroup",
+                self.path.display()
+            ),
         }
     }
 

@@ -206,7 +206,12 @@ fn hint(errno: Errno, file: &str) -> &'static str {
             "; the window is 500 ms to 10 s, without CAP_SYS_RESOURCE a multiple of 2 s, and the \
              stall is not longer"
         }
+        (Errno::NODEV, "rdma.max") => "; no such RDMA device: `rdma dev` lists them",
         (Errno::NODEV, "io.max" | "io.weight" | "io.bfq.weight") => "; no such block device",
+        (Errno::NODEV, file) if file.starts_with("blkio.") => "; no such block device",
+        (Errno::OPNOTSUPP, "io.weight" | "io.bfq.weight" | "blkio.bfq.weight_device") => {
+            "; the device's scheduler knows no weights: write bfq to its queue/scheduler in /sys/block"
+        }
         _ => "",
     }
 }

@@ -120,7 +120,7 @@ impl Setter<'_> {
                 };
                 (v2, enabled.and_then(|()| on_v2(dir, limits, &mut self.skips)))
             }
-            (None, None) => (v1, Err(missing(v1, "its limits", "is not mounted here"))),
+            (None, None) => (v1, Err(missing(v1, "its limits", NOT_MOUNTED))),
         };
         self.settle(name, result)
     }
@@ -132,7 +132,7 @@ impl Setter<'_> {
                 self.skips.unsupported(name, "the marks of packets");
                 Ok(())
             }
-            None => Err(missing(name, "the marks of packets", "is not mounted here")),
+            None => Err(missing(name, "the marks of packets", NOT_MOUNTED)),
         };
         self.settle(name, result)
     }
@@ -146,7 +146,7 @@ impl Setter<'_> {
                 value: file.into(),
                 reason: "needs a host with cgroup v2 alone",
             }),
-            _ => Err(missing(controller, file, "is not mounted here")),
+            _ => Err(missing(controller, file, NOT_MOUNTED)),
         };
         self.settle(controller, result)
     }
@@ -171,6 +171,8 @@ impl Setter<'_> {
         Err(error)
     }
 }
+
+const NOT_MOUNTED: &str = "is not mounted here: leave it out, or mount the controller's hierarchy";
 
 fn missing(controller: &str, setting: &str, reason: &str) -> Error {
     Error::MissingController {

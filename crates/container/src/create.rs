@@ -185,6 +185,7 @@ impl Creation {
         let time = HookTime::of(times.into_iter().take(waited).flatten());
         let mut launch = Launch::start(&exe, time.beyond(BUILD_TIME))?;
         self.undo.launched = true;
+        self.undo.placement.leave_room(&mut self.lowered.resources);
         self.undo.make_unit(launch.pid(), &self.lowered.resources)?;
         if let (Some(record), Some(rdt)) = (&self.undo.record.rdt, &self.lowered.rdt) {
             record.make(rdt)?;
@@ -279,6 +280,7 @@ impl Creation {
                 Step::Ready => break,
             }
         }
+        self.undo.placement.take_room_back(self.undo.cgroup.as_ref())?;
         let init = self.undo.write_init(launch)?;
         self.sockets.announce(init, "standard", options)?;
         self.undo.pid_file.clone_from(&options.pid_file);

@@ -27,6 +27,8 @@ struct Systemd {
     manager: SystemdManager,
     unit: SystemdUnit,
     annotations: BTreeMap<String, String>,
+    /// A limit of processes that waits for the launcher to leave.
+    pids: Option<i64>,
 }
 
 impl Placement {
@@ -48,7 +50,8 @@ impl Placement {
         let mut manager = SystemdManager::connect(rootless)?;
         let path = manager.cgroup_path(&unit)?;
         let annotations = spec.annotations.clone();
-        Ok(Self { root, path, permissions, systemd: Some(Systemd { manager, unit, annotations }) })
+        let systemd = Systemd { manager, unit, annotations, pids: None };
+        Ok(Self { root, path, permissions, systemd: Some(systemd) })
     }
 
     /// Where it will be in each hierarchy.
@@ -75,12 +78,31 @@ impl Placement {
         pid: u32,
         resources: &Resources,
     ) -> Result<Option<Cgroup>> {
-        let Some(Systemd { manager, unit, annotations }) = &mut self.systemd else {
+        let Some(Systemd { manager, unit, annotations, .. }) = &mut self.systemd else {
             return Ok(None);
         };
         let unified = self.root.mode() == Mode::Unified;
         manager.start(unit, pid, (resources, unified), annotations)?;
         Ok(Some(Cgroup::adopt(&self.root, &self.path, self.permissions)?))
+    }
+
+    /// Leaves room for the launcher, around which systemd makes the cgroup, where one process is the limit.
+    pub(crate) fn leave_room(&mut self, resources: &mut Resources) {
+        if let Some(systemd) = &mut self.systemd
+            && let Some(0 | 1) = resources.pids
+        {
+            systemd.pids = resources.pids.replace(2);
+        }
+    }
+
+    /// Takes that room back, when the process is there.
+    pub(crate) fn take_room_back(&mut self, cgroup: Option<&Cgroup>) -> Result<()> {
+        let (Some(systemd), Some(cgroup)) = (&mut self.systemd, cgroup) else { return Ok(()) };
+        let Some(pids) = systemd.pids.take() else { return Ok(()) };
+        let limit = Resources { pids: Some(pids), ..Resources::default() };
+        cgroup.set(&limit, self.permissions)?;
+        let unified = self.root.mode() == Mode::Unified;
+        Ok(systemd.manager.set(&systemd.unit, &limit, unified)?)
     }
 
     /// The unit is to go again.

@@ -36,10 +36,10 @@ impl Container {
         let permissions = if rootless { Permissions::BestEffort } else { Permissions::Required };
         let unified = cgroup.mode() == Mode::Unified;
         let pids = || Ok(cgroup.pids(true)?);
-        let commit = || {
+        let commit = |limits: &_| {
             let before = Shares::change(&current, schemata, pids)?;
             let told = match systemd {
-                Some((mut manager, unit)) => manager.set(&unit, &limits, unified),
+                Some((mut manager, unit)) => manager.set(&unit, limits, unified),
                 None => Ok(()),
             };
             told.map_err(|error| before.restore().err().unwrap_or(error.into()))

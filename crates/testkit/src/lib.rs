@@ -10,6 +10,7 @@
 //! - `CORACLE_TEST_RUNTIME`: another runtime to be tested instead, as `/usr/bin/runc`;
 //! - `CORACLE_TEST_ROUNDS`: how often each race is run;
 //! - `CORACLE_TEST_RELOADS`: how often systemd is reloaded under a container;
+//! - `CORACLE_TEST_ROUNDS`: how often that is done which may go wrong once in many times;
 //! - `CORACLE_TEST_HOST_WIDE`: the tests stay in the host's namespaces, for those of systemd;
 //! - `CORACLE_TEST_SLOW`: a factor for every deadline, on slow machines;
 //! - `CORACLE_TEST_MAX_SKIPPED`: more skipped tests than that are a failure;

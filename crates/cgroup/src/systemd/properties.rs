@@ -78,6 +78,10 @@ fn time(cpu: &Cpu, unified: bool, version: u32, properties: &mut Properties) {
         (true, Some(shares), _) => {
             properties.push(("CPUWeight", Value::U64(weight_from_shares(shares))));
         }
+        // Idle no more: what was said of that is taken back.
+        (true, None, Some(0)) if version >= IDLE => {
+            properties.push(("CPUWeight", Value::U64(u64::MAX)));
+        }
         (false, Some(shares), _) => properties.push(("CPUShares", Value::U64(shares))),
         _ => {}
     }
@@ -217,6 +221,18 @@ mod tests {
         assert_eq!(number(&found, "MemoryLimit"), Some(100));
         assert_eq!(number(&found, "CPUShares"), Some(1024));
         assert_eq!(number(&found, "CPUQuotaPeriodUSec"), None);
+    }
+
+    #[test]
+    fn leaving_idleness_takes_its_weight_back() {
+        let weight = |idle, shares| {
+            let cpu = Cpu { idle: Some(idle), shares, ..Cpu::default() };
+            let resources = Resources { cpu, ..Resources::default() };
+            number(&of_resources(&resources, true, 252).unwrap(), "CPUWeight")
+        };
+        assert_eq!(weight(1, None), Some(0));
+        assert_eq!(weight(0, None), Some(u64::MAX));
+        assert_eq!(weight(0, Some(1024)), Some(100));
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(crate) fn set(dir: &Dir, memory: &Memory, _: &mut Skips) -> Result<()> {
     if let Some(reservation) = reservation {
         dir.write("memory.soft_limit_in_bytes", &reservation.to_string())?;
     }
-    if memory.disable_oom_killer == Some(true) {
-        dir.write("memory.oom_control", "1")?;
+    if let Some(disable) = memory.disable_oom_killer {
+        set_oom_killer(dir, disable)?;
     }
     match memory.swappiness {
         None => Ok(()),
@@ -30,6 +30,14 @@ pub(crate) fn set(dir: &Dir, memory: &Memory, _: &mut Skips) -> Result<()> {
             value: value.to_string(),
             reason: "must be 0 to 100",
         }),
+    }
+}
+
+fn set_oom_killer(dir: &Dir, disable: bool) -> Result<()> {
+    match dir.write("memory.oom_control", if disable { "1" } else { "0" }) {
+        // A kernel that always kills.
+        Err(error) if error.is_missing() && !disable => Ok(()),
+        result => result,
     }
 }
 

@@ -54,6 +54,12 @@ fn memory(oci: &types::Memory, warnings: &mut Vec<String>) -> Memory {
                 .to_owned(),
         );
     }
+    if oci.use_hierarchy == Some(false) {
+        warnings.push(
+            "/linux/resources/memory/useHierarchy has no effect: limits always hold for what is below"
+                .to_owned(),
+        );
+    }
     Memory {
         limit: oci.limit,
         reservation: oci.reservation,
