@@ -21,7 +21,8 @@ attacks on it, here. More skipped tests than expected are a failure.
   --no-guest   only here
   --no-host    only in the guest
   --kernel     the guest's kernel, as for `cargo xtask guest`
-  --thorough   engines in the guest, too, which takes half an hour more
+  --thorough   here 500 times what may go wrong once in many times, in the guest engines, too, which takes
+               most of an hour more
 ",
     run,
 };
@@ -41,6 +42,9 @@ const NOT_ENGINES: [&str; 2] = ["--skip", "engines::"];
 /// They need a machine of their own.
 const NOT_SYSTEMD: [&str; 2] = ["--skip", "systemd::"];
 
+/// How often the suite does what may go wrong once in many times.
+const ROUNDS: &str = "CORACLE_TEST_ROUNDS";
+
 /// The emulated machine is about ten times slower.
 const GUEST_SLOWNESS: &str = "CORACLE_TEST_SLOW=10";
 
@@ -59,7 +63,7 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     packages::ensure(packages::TESTS)?;
     let coracle = build::coracle()?;
     if here {
-        run_here(&coracle)?;
+        run_here(&coracle, thorough)?;
     }
     if guest {
         packages::ensure(packages::GUEST)?;
@@ -68,7 +72,7 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_here(coracle: &Path) -> anyhow::Result<()> {
+fn run_here(coracle: &Path, thorough: bool) -> anyhow::Result<()> {
     let mut crates = process::Command::new("cargo");
     crates.args(["test", "--quiet", "--workspace", "--exclude", "coracle-tests"]);
     crates.args(["--features", "coracle-seccomp/libseccomp"]);
@@ -78,6 +82,9 @@ fn run_here(coracle: &Path) -> anyhow::Result<()> {
         let mut command = process::Command::new(&program);
         command.env("CORACLE_BIN", coracle).current_dir(workspace::root());
         command.env(MAX_SKIPPED, SKIPPED_HERE.to_string()).args(NOT_SYSTEMD);
+        if thorough {
+            command.env(ROUNDS, "500");
+        }
         finish("the suite", &mut command)?;
     }
     let mut command = process::Command::new(attacks()?);

@@ -8,7 +8,7 @@ use std::path::Path;
 use coracle_sys::bit_list;
 
 use super::dbus::Value;
-use crate::convert::{nonzero, swap_alone, weight_from_shares};
+use crate::convert::{check_weight, io_weight, nonzero, swap_alone, weight_from_shares};
 use crate::devices::{Devices, Policy};
 use crate::{Cpu, DeviceAccess, DeviceKind, DeviceRule, Memory, Resources, Result};
 
@@ -45,8 +45,12 @@ pub(super) fn of_resources(
             properties.extend(bits(list).map(|bits| (name, Value::bytes(&bits))));
         }
     }
-    if let Some(weight) = nonzero(resources.block_io.weight).filter(|_| !unified) {
-        properties.push(("BlockIOWeight", Value::U64(weight.into())));
+    if let Some(weight) = check_weight(resources.block_io.weight)? {
+        properties.push(match unified {
+            // With BFQ, whose weights are others, systemd converts it back to something close.
+            true => ("IOWeight", Value::U64(io_weight(weight))),
+            false => ("BlockIOWeight", Value::U64(weight.into())),
+        });
     }
     if let Some(limit) = resources.pids {
         let limit = if limit == 0 { 1 } else { limit };
