@@ -8,7 +8,6 @@
 //!
 //! - `CORACLE_BIN`: the command to be tested; else the newest that is built in `target`;
 //! - `CORACLE_TEST_RUNTIME`: another runtime to be tested instead, as `/usr/bin/runc`;
-//! - `CORACLE_TEST_ROUNDS`: how often each race is run;
 //! - `CORACLE_TEST_RELOADS`: how often systemd is reloaded under a container;
 //! - `CORACLE_TEST_ROUNDS`: how often that is done which may go wrong once in many times;
 //! - `CORACLE_TEST_HOST_WIDE`: the tests stay in the host's namespaces, for those of systemd;

@@ -20,11 +20,6 @@ fn factor() -> u32 {
     given.filter(|factor| *factor > 0).unwrap_or(1)
 }
 
-/// How often to do what may go wrong once in many times: `CORACLE_TEST_ROUNDS`, or `usual`.
-pub fn rounds(usual: usize) -> usize {
-    env::var("CORACLE_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
 /// Looks until `look` sees something or ten (scaled) seconds have passed.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + scaled(10);
