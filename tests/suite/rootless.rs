@@ -24,6 +24,7 @@ const TESTS: &[Test] = tests![
     mounts_volumes_of_the_user,
     shares_the_network_and_shows_sys,
     says_what_is_not_limited,
+    says_nothing_of_limits_that_nobody_asked_for,
     insists_on_limits_if_asked,
     keeps_containers_where_the_user_may,
     cannot_become_a_user_that_is_not_mapped,
@@ -179,6 +180,18 @@ fn says_what_is_not_limited(t: &mut Context) -> Result<Verdict> {
     let output = run(t, &limited(t)?)?.expect(0)?;
     check_eq!(output.text(), "runs");
     output.says(&["warning", "limit", "pids", "memory"])?;
+    Ok(Passed)
+}
+
+/// What every engine asks of devices is nothing that somebody misses.
+fn says_nothing_of_limits_that_nobody_asked_for(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others say nothing at all");
+    let usual = json!([
+        {"allow": false, "access": "rwm"},
+        {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+    ]);
+    let bundle = bundle(t)?.set("/linux/resources", json!({"devices": usual}));
+    check_eq!(run(t, &bundle.args(&["true"]))?.expect(0)?.stderr, "");
     Ok(Passed)
 }
 

@@ -27,7 +27,7 @@ use crate::state::Record;
 use crate::undo::Undo;
 use crate::{
     Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Running, Status,
-    Store, devices, notify,
+    Store, devices, modules, notify,
 };
 
 /// A container being created. Dropped before the end, it takes back all that was done.
@@ -48,6 +48,7 @@ impl Creation {
         let config = builder.bundle.read()?;
         let LoadedSpec { spec, warnings, .. } =
             LoadedSpec::parse(&config, builder.bundle.config_path())?;
+        modules::check(&spec.process)?;
         let rootless = builder.rootless.is_so();
         let placement = Placement::choose(&spec, builder.id.as_str(), builder.systemd, rootless)?;
         let cgroup_paths = placement.paths()?;

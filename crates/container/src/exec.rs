@@ -18,7 +18,7 @@ use crate::hooks::HookState;
 use crate::launch::{BUILD_TIME, Handover, Launch, Step};
 use crate::lower::{LoweredExec, lower_exec};
 use crate::options::{Options, Sockets, option_methods};
-use crate::{Container, Error, Process, Result, Status};
+use crate::{Container, Error, Process, Result, Status, modules};
 
 /// How a process is to be started in a container.
 ///
@@ -187,6 +187,7 @@ impl ExecBuilder {
     /// [`Error::WrongState`] if the container has ended or is paused.
     pub fn spawn(mut self) -> Result<Process> {
         check(&self.spec.process)?;
+        modules::check(&self.spec.process)?;
         let init = self.container_process()?;
         let kinds = namespaces_of(init.0, &init.1)?;
         let available = match kinds.contains(NamespaceKind::User) {

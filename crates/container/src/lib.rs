@@ -36,6 +36,7 @@ mod kill;
 mod launch;
 mod listener;
 mod lower;
+mod modules;
 mod notify;
 mod options;
 mod pause;

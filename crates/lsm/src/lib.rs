@@ -20,17 +20,48 @@ pub struct Error {
     source: SyscallError,
 }
 
+/// Is AppArmor in force on this host?
+pub fn apparmor_is_enabled() -> bool {
+    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+        .is_ok_and(|text| text.starts_with('Y'))
+}
+
+/// Is SELinux in force on this host? Only then the kernel has its file system.
+pub fn selinux_is_enabled() -> bool {
+    std::fs::read_to_string("/proc/filesystems")
+        .is_ok_and(|text| text.lines().any(|line| line.ends_with("\tselinuxfs")))
+}
+
 /// The next execve(2) of this thread runs under the AppArmor profile `name`.
+///
+/// Where the caller's own profile does not let it change to that one, as that of an unprivileged user namespace,
+/// the program runs under both.
 pub fn set_apparmor_exec(proc: &ProcRoot, name: &str) -> Result<(), Error> {
-    let content = format!("exec {name}");
-    let written = match proc.write("thread-self/attr/apparmor/exec", &content) {
-        // The module's own directory exists since Linux 5.8.
-        Err(error) if error.errno() == Errno::NOENT => {
-            proc.write("thread-self/attr/exec", &content)
+    let changed = match write_apparmor(proc, &format!("exec {name}")) {
+        Err(error) if matches!(error.errno(), Errno::ACCESS | Errno::PERM) => {
+            // Of both refusals the first says more.
+            write_apparmor(proc, &format!("stack {name}")).map_err(|_| error)
         }
-        written => written,
+        changed => changed,
     };
-    written.map_err(|source| Error { module: "AppArmor", label: name.into(), source })
+    changed.map_err(|source| Error { module: "AppArmor", label: name.into(), source })
+}
+
+fn write_apparmor(proc: &ProcRoot, command: &str) -> Result<(), SyscallError> {
+    match proc.write("thread-self/attr/apparmor/exec", command) {
+        // The module's own directory exists since Linux 5.8.
+        Err(error) if error.errno() == Errno::NOENT => proc.write("thread-self/attr/exec", command),
+        written => written,
+    }
+}
+
+/// Keys and keyrings that this thread makes until its next execve(2) have the SELinux context `label`.
+pub fn set_selinux_key(proc: &ProcRoot, label: &str) -> Result<(), Error> {
+    proc.write("thread-self/attr/keycreate", label).map_err(|source| Error {
+        module: "SELinux",
+        label: label.into(),
+        source,
+    })
 }
 
 /// The next execve(2) of this thread runs with the SELinux context `label`.

@@ -16,7 +16,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "/mounts/*/options/*=idmap",
     "/mounts/*/options/*=ridmap",
     "/mounts/*/uidMappings",
-    "/process/selinuxLabel",
 ];
 
 /// Reports what `document` asks for of [`UNSUPPORTED`].

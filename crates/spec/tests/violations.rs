@@ -413,10 +413,8 @@ fn what_is_not_supported_yet() {
         ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 1}})),
         ("/linux/resources/network", json!({})),
         ("/linux/netDevices", json!(null)),
-        ("/linux/personality", json!({"domain": "LINUX32"})),
         ("/linux/mountLabel", json!("")),
         ("/mounts/0/options", json!(["bind", "idmap=uids=0-1-10", "idmapped"])),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"})),
     ] {
         set(&mut document, pointer, value);
     }
@@ -459,7 +457,6 @@ fn warnings() {
             "/process/capabilities/bounding",
             json!(["CAP_KILL", "SYS_ADMIN", "CAP_NEW", "cap_chown"]),
         ),
-        ("/process/capabilities/ambient", json!(["CAP_KILL"])),
         ("/process/commandLine", json!("sh")),
         ("/mounts/0/destination", json!("proc")),
         ("/linux/uidMapping", json!([])),

@@ -7,6 +7,7 @@ use coracle_testkit::{
 use serde_json::{Value, json};
 
 use super::field;
+use crate::namespaces::mapped;
 
 pub const TESTS: &[Test] = tests![
     has_the_capabilities_of_the_default_configuration,
@@ -16,11 +17,17 @@ pub const TESTS: &[Test] = tests![
     warns_of_capabilities_that_nobody_knows,
     warns_of_ambient_capabilities_that_cannot_be,
     capabilities_have_an_effect,
+    takes_no_more_than_the_caller_may_give,
+    has_all_capabilities_in_a_user_namespace_that_is_joined,
     sets_no_new_privs,
     has_a_session_keyring_of_its_own,
+    shares_its_keyring_with_what_is_executed_in_it,
     stays_in_the_callers_keyring_if_asked,
     starts_with_no_signal_blocked_or_ignored,
     runs_under_an_apparmor_profile,
+    runs_under_both_profiles_where_it_cannot_leave_its_own,
+    runs_with_an_selinux_label,
+    never_runs_without_the_label_that_is_asked_for,
     never_runs_without_the_profile_that_is_asked_for,
 ];
 
@@ -38,6 +45,7 @@ const CHOWN: u64 = 1 << 0;
 const DAC_OVERRIDE: u64 = 1 << 1;
 const KILL: u64 = 1 << 5;
 const NET_BIND_SERVICE: u64 = 1 << 10;
+const SYS_RESOURCE: u64 = 1 << 24;
 const AUDIT_WRITE: u64 = 1 << 29;
 
 fn has_the_capabilities_of_the_default_configuration(t: &mut Context) -> Result<Verdict> {
@@ -108,10 +116,15 @@ fn warns_of_capabilities_that_nobody_knows(t: &mut Context) -> Result<Verdict> {
 }
 
 fn warns_of_ambient_capabilities_that_cannot_be(t: &mut Context) -> Result<Verdict> {
-    let bundle = with_all_sets(t.bundle()?, &json!(["CAP_CHOWN"]));
-    let bundle = bundle.set("/process/capabilities/ambient", json!(["CAP_CHOWN"]));
+    let list = json!(["CAP_CHOWN", "CAP_KILL", "CAP_SETUID"]);
+    let bundle = with_all_sets(t.bundle()?, &list);
+    let bundle = bundle.set("/process/capabilities/ambient", list);
     let output = t.run(&bundle)?.expect(0)?;
-    output.says(&["warning", "/process/capabilities/ambient", "CAP_CHOWN"])?;
+    output.says(&["warning", "/process/capabilities/ambient", "CAP_CHOWN", "CAP_SETUID"])?;
+    if t.is_coracle() {
+        // Engines ask for many of them.
+        check_eq!(output.stderr.lines().count(), 1);
+    }
     Ok(Passed)
 }
 
@@ -122,6 +135,35 @@ fn capabilities_have_an_effect(t: &mut Context) -> Result<Verdict> {
     check_eq!(output.text(), "chowned");
     let output = t.run(&bundle.capabilities(&["CAP_SYS_ADMIN"]))?.expect(0)?;
     check_eq!(output.text(), "named");
+    Ok(Passed)
+}
+
+/// Also of the bounding set, which a caller that is confined itself cannot widen.
+fn takes_no_more_than_the_caller_may_give(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others fail, or say nothing");
+    need!(t.host().has_program("setpriv"), "no setpriv");
+    let bundle = with_all_sets(t.bundle()?, &json!(["CAP_KILL", "CAP_NET_RAW"]));
+    let bundle = bundle.args(&["cat", "/proc/self/status"]);
+    let bounded = ["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"];
+    let output = t.run_with(&bundle, &[])?.through(bounded).succeed()?;
+    check_eq!(u64::from_str_radix(field(&output.stdout, "CapBnd"), 16)?, KILL);
+    output.says(&["warning", "cannot give CAP_NET_RAW"])?;
+    Ok(Passed)
+}
+
+fn has_all_capabilities_in_a_user_namespace_that_is_joined(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others have what their caller has");
+    let neighbour = t.start(&mapped(t)?.idle())?;
+    neighbour.wait_for("ready")?;
+    let path = format!("/proc/{}/ns/user", neighbour.pid()?);
+    let bundle = mapped(t)?.remove("/linux/uidMappings").remove("/linux/gidMappings");
+    let bundle = bundle.remove("/hostname").namespace("user", Some(&path));
+    // One that the host of these tests may be without.
+    let bundle = with_all_sets(bundle, &json!(["CAP_SYS_RESOURCE"]));
+    let output = t.run(&bundle.args(&["cat", "/proc/self/status"]))?.expect(0)?;
+    check_eq!(u64::from_str_radix(field(&output.stdout, "CapEff"), 16)?, SYS_RESOURCE);
+    check!(!output.stderr.contains("warning"), "{output}");
+    neighbour.delete_forcibly()?;
     Ok(Passed)
 }
 
@@ -147,6 +189,20 @@ fn keyrings(t: &Context, flags: &[&str]) -> Result<(String, String)> {
 fn has_a_session_keyring_of_its_own(t: &mut Context) -> Result<Verdict> {
     let (keys, name) = keyrings(t, &[])?;
     check_has!(keys, name.as_str());
+    Ok(Passed)
+}
+
+/// The keyring belongs to root of the container, also in a user namespace.
+fn shares_its_keyring_with_what_is_executed_in_it(t: &mut Context) -> Result<Verdict> {
+    for bundle in [t.bundle()?, mapped(t)?] {
+        let container = t.start(&bundle.set("/linux/maskedPaths", json!([])).idle())?;
+        container.wait_for("ready")?;
+        let keys = container.script("cat /proc/keys")?.stdout;
+        let name = format!("_ses.{}", container.id());
+        let own: Vec<_> = keys.lines().filter(|line| line.contains(&name)).collect();
+        check_eq!(own.len(), 1);
+        container.delete_forcibly()?;
+    }
     Ok(Passed)
 }
 
@@ -183,6 +239,67 @@ fn runs_under_an_apparmor_profile(t: &mut Context) -> Result<Verdict> {
     let bundle = bundle.set("/process/noNewPrivileges", false);
     check_eq!(t.run(&bundle)?.expect(0)?.lines()[0], format!("{name} (enforce)"));
     parser("-R")?.succeed()?;
+    Ok(Passed)
+}
+
+/// With a profile of its own that does not let it change to another one, as that of user namespaces.
+fn runs_under_both_profiles_where_it_cannot_leave_its_own(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().apparmor, "AppArmor is not active");
+    need!(t.host().has_program("apparmor_parser"), "no apparmor_parser");
+    need!(t.is_coracle(), "others refuse");
+    let [outer, inner] = [t.id(), t.id()];
+    let rest = if t.host().kernel_is(6, 7) { "userns, io_uring," } else { "" };
+    let all = format!(
+        "file, capability, mount, umount, pivot_root, network, unix, signal, ptrace, {rest}"
+    );
+    let profiles = format!(
+        "profile {outer} flags=(attach_disconnected) {{ {all} change_profile -> &**, }}\n\
+         profile {inner} flags=(attach_disconnected) {{ file, }}\n"
+    );
+    let parser = |action| Cmd::new("apparmor_parser").args([action, "-K"]).input(&profiles);
+    parser("-r")?.succeed()?;
+    let bundle = t.bundle()?.set("/process/apparmorProfile", inner.clone());
+    let bundle = bundle.args(&["cat", "/proc/self/attr/current"]);
+    let output = t.run_with(&bundle, &[])?.through(["aa-exec", "-p", &outer, "--"]).succeed()?;
+    check_has!(output.stdout, outer.as_str(), inner.as_str(), "//&");
+    parser("-R")?.succeed()?;
+    Ok(Passed)
+}
+
+fn runs_with_an_selinux_label(t: &mut Context) -> Result<Verdict> {
+    need!(t.host().selinux, "SELinux is not active");
+    need!(t.is_coracle(), "the packaged peers differ in what they label");
+    let label = |category: u32| format!("system_u:system_r:container_t:s0:c1,c{category}");
+    let script = "cat /proc/self/attr/current; cat /proc/self/attr/keycreate; cat /proc/keys";
+    let bundle = t.bundle()?.set("/process/selinuxLabel", label(2)).idle();
+    let container = t.start(&bundle.set("/linux/maskedPaths", json!([])))?;
+    container.wait_for("ready")?;
+    let current = |pid: i32| -> Result<String> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/attr/current"))?;
+        Ok(text.trim_end_matches(['\0', '\n']).to_owned())
+    };
+    check_eq!(current(container.pid()?)?, label(2));
+    let exec = |flags: &[&str]| -> Result<String> {
+        let output = container.exec_with(flags, &["sh", "-c", script]).succeed()?;
+        check_has!(output.stdout, "_ses.");
+        Ok(output.lines()[0].trim_end_matches('\0').to_owned())
+    };
+    check_eq!(exec(&[])?, label(2));
+    check_eq!(exec(&["--process-label", &label(3)])?, label(3));
+    let wrong = container.exec_with(&["--process-label", "no-label"], &["echo", "x"]).run()?;
+    check!(wrong.stdout.is_empty(), "{wrong}");
+    wrong.not_executed(&["no-label"])?;
+    container.delete_forcibly()?;
+    Ok(Passed)
+}
+
+fn never_runs_without_the_label_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others run it without, or say other words");
+    let label = if t.host().selinux { "no-label" } else { "system_u:system_r:container_t:s0" };
+    let bundle = t.bundle()?.set("/process/selinuxLabel", label).script("echo unconfined");
+    let output = t.run(&bundle)?;
+    check!(output.stdout.is_empty(), "{output}");
+    output.refused(&["/process/selinuxLabel", "SELinux"])?;
     Ok(Passed)
 }
 

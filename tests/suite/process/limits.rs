@@ -26,16 +26,20 @@ fn limits<'text>(text: &'text str, name: &str) -> Option<(&'text str, &'text str
 
 fn sets_resource_limits(t: &mut Context) -> Result<Verdict> {
     let asked = [
+        ("RLIMIT_AS", "Max address space", 1 << 30, 1 << 31),
         ("RLIMIT_CORE", "Max core file size", 0_u64, 1024_u64),
         ("RLIMIT_CPU", "Max cpu time", 100, 200),
         ("RLIMIT_DATA", "Max data size", 1 << 30, 1 << 31),
         ("RLIMIT_FSIZE", "Max file size", 4096, 8192),
+        ("RLIMIT_LOCKS", "Max file locks", 10, 20),
         ("RLIMIT_MEMLOCK", "Max locked memory", 4096, 4096),
         ("RLIMIT_MSGQUEUE", "Max msgqueue size", 1000, 2000),
         ("RLIMIT_NICE", "Max nice priority", 0, 0),
         ("RLIMIT_NOFILE", "Max open files", 99, 100),
         ("RLIMIT_NPROC", "Max processes", 1000, 1001),
+        ("RLIMIT_RSS", "Max resident set", 1 << 30, 1 << 31),
         ("RLIMIT_RTPRIO", "Max realtime priority", 0, 0),
+        ("RLIMIT_RTTIME", "Max realtime timeout", 1000, 2000),
         ("RLIMIT_SIGPENDING", "Max pending signals", 50, 60),
         ("RLIMIT_STACK", "Max stack size", 1 << 20, 1 << 21),
     ];
@@ -60,7 +64,19 @@ fn keeps_the_other_limits(t: &mut Context) -> Result<Verdict> {
 
 /// A limit that is too low for the set-up is for the command all the same.
 fn is_not_hit_by_them_itself(t: &mut Context) -> Result<Verdict> {
-    for (kind, value) in [("RLIMIT_NOFILE", 4), ("RLIMIT_FSIZE", 0), ("RLIMIT_NPROC", 1)] {
+    let low = [
+        ("RLIMIT_NOFILE", 4),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_NPROC", 1),
+        ("RLIMIT_MEMLOCK", 0),
+        ("RLIMIT_SIGPENDING", 0),
+        ("RLIMIT_MSGQUEUE", 0),
+        // As little as the command lives with.
+        ("RLIMIT_AS", 4 << 20),
+        ("RLIMIT_DATA", 512 << 10),
+        ("RLIMIT_STACK", 128 << 10),
+    ];
+    for (kind, value) in low {
         let limit = json!([{"type": kind, "soft": value, "hard": value}]);
         let bundle = t.bundle()?.set("/process/rlimits", limit).args(&["echo", "fine"]);
         // Standard output is a file, which has a size.

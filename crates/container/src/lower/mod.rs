@@ -90,13 +90,14 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
         !devices.is_empty() && namespaces.create.contains(NamespaceKind::Net);
     let new_user = namespaces.create.contains(NamespaceKind::User);
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
-    let available = if new_user { CapSet::ALL } else { context.capabilities };
+    // In another user namespace the kernel gives all of them.
+    let available = if any_user { CapSet::ALL } else { context.capabilities };
     let mut process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
     scheduling::lower(spec, &mut process)?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
     let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
-    let wants_limits = spec.linux.resources != coracle_spec::types::Resources::default();
+    let wants_limits = resources::has_limits(&spec.linux.resources);
     let hooks = hooks::lower(spec);
     let rdt = spec.linux.intel_rdt.as_ref().map(rdt::lower);
     Ok(Lowered {

@@ -35,6 +35,18 @@ pub(super) fn lower(
     })
 }
 
+/// Does the specification ask for more than every container has? To deny all devices, but for some, is what
+/// every engine asks for, also where nobody could keep it.
+pub(super) fn has_limits(oci: &types::Resources) -> bool {
+    let forbids = |rule: &types::DeviceRule| {
+        let all = rule.kind == RuleType::All && rule.major.is_none() && rule.minor.is_none();
+        !rule.allow && !all
+    };
+    let mut others = oci.clone();
+    let devices = std::mem::take(&mut others.devices);
+    others != types::Resources::default() || devices.iter().any(forbids)
+}
+
 fn network(oci: &types::Network) -> Network {
     let priorities = oci.priorities.iter();
     Network {

@@ -32,6 +32,7 @@ impl Setup<'_> {
             self.proc = Some(ProcRoot::mount().step("mounting a /proc to set labels by")?);
         }
         self.become_root_of_namespace()?;
+        self.join_keyring()?;
         let Some(plan) = self.plan.process.terminal else { return Ok(None) };
         let root = Rootfs::of_caller().step("opening the container's root")?;
         self.open_terminal(&root, plan).map(Some)

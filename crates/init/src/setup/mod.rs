@@ -126,6 +126,7 @@ impl Setup<'_> {
         let terminal = match (surroundings, &self.plan.place) {
             (Surroundings::New(sources), Place::New(plan)) => {
                 self.become_root_of_namespace()?;
+                self.join_keyring()?;
                 self.setup_namespaces(&plan.namespaces)?;
                 self.build_root(plan, sources)?
             }

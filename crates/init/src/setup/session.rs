@@ -40,9 +40,18 @@ impl Setup<'_> {
 
     pub(super) fn start_session(&mut self) -> Result<(), InitError> {
         rustix::process::umask(Mode::empty());
-        setsid().step("starting a session")?;
+        setsid().step("starting a session").map(drop)
+    }
+
+    /// Leaves the caller's session keyring for the container's: as the root of its user namespace, to whom the
+    /// keyring belongs then.
+    pub(super) fn join_keyring(&self) -> Result<(), InitError> {
         let Some(name) = &self.plan.process.keyring else { return Ok(()) };
         let name = std::ffi::CString::new(name.as_str()).step("naming the session keyring")?;
+        if let Some(label) = &self.plan.confine.selinux {
+            coracle_lsm::set_selinux_key(self.proc()?, label)
+                .step("labelling the session keyring (/process/selinuxLabel)")?;
+        }
         match keyring::join_session(&name) {
             Ok(serial) => keyring::add_permissions(serial, KEYRING_SEARCH)
                 .step("opening the session keyring to its user"),

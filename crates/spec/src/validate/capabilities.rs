@@ -1,10 +1,8 @@
 //! `/process/capabilities`:
 //! <https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#linux-process>.
 
-use std::collections::BTreeSet;
-
 use super::report::{At, Fault, Report, shown_text};
-use super::schema::{Kind, Object, field, free_list, list};
+use super::schema::{Kind, Object, field, free_list};
 use super::text::any;
 use crate::json::{Map, Value};
 
@@ -67,7 +65,6 @@ const KNOWN: [&str; 41] = [
 ];
 
 fn sets(report: &mut Report, at: &At<'_>, sets: &mut Map<'_>) {
-    ambient(report, at, sets);
     for (name, set) in sets.iter_mut() {
         if let Value::Array(set) = set {
             known(report, &at.key(name), set);
@@ -98,22 +95,6 @@ fn meant(fault: Fault, name: &str) -> Fault {
     match KNOWN.binary_search(&full.as_str()) {
         Ok(index) => fault.hint(format!("did you mean {:?}?", KNOWN[index])),
         Err(_) => fault.nearest(name, KNOWN),
-    }
-}
-
-/// The kernel refuses to raise an ambient capability that is not inheritable and permitted
-/// (capabilities(7)).
-fn ambient(report: &mut Report, at: &At<'_>, sets: &Map<'_>) {
-    let names = |set| list(sets, set).iter().map(|name| name.as_str().unwrap_or_default());
-    let at = at.key("ambient");
-    for set in ["inheritable", "permitted"] {
-        let held: BTreeSet<_> = names(set).collect();
-        for (index, name) in names("ambient").enumerate() {
-            if KNOWN.binary_search(&name).is_ok() && !held.contains(name) {
-                let fault = Fault::new(format!("{name} is not {set} and so cannot become ambient"));
-                report.warn(&at.index(index), fault);
-            }
-        }
     }
 }
 
