@@ -7,7 +7,7 @@ use coracle_spec::{Bundle, ContainerId};
 
 use crate::create::Creation;
 use crate::options::{Options, option_methods};
-use crate::{Created, Result, Running, Store};
+use crate::{Created, DeniedCalls, Result, Running, Store};
 
 /// Everything about a new container that its bundle does not say.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct ContainerBuilder {
     pub(crate) systemd: bool,
     pub(crate) notify: Option<OsString>,
     pub(crate) activation: Option<Activation>,
+    pub(crate) denied: Option<DeniedCalls>,
 }
 
 /// Sockets on which the host already listens for the container.
@@ -72,6 +73,7 @@ impl ContainerBuilder {
             systemd: false,
             notify: None,
             activation: None,
+            denied: None,
         })
     }
 
@@ -127,6 +129,15 @@ impl ContainerBuilder {
         names: Option<String>,
     ) -> Self {
         self.activation = Some(Activation { sockets: sockets.into_iter().collect(), names });
+        self
+    }
+
+    /// Records in `calls` what the seccomp filter would deny, and lets it pass, as long as this process
+    /// lives. **This makes the container less confined.** Nothing is recorded of sendmsg(2), of architectures
+    /// that the profile does not list, and of what is [executed](crate::Container::exec) later.
+    #[must_use]
+    pub fn record_denied(mut self, calls: DeniedCalls) -> Self {
+        self.denied = Some(calls);
         self
     }
 

@@ -46,9 +46,12 @@ impl Creation {
     /// Checks everything that can be checked without a side effect, and claims the id.
     pub(crate) fn begin(builder: ContainerBuilder, store: &Store) -> Result<Self> {
         let config = builder.bundle.read()?;
-        let LoadedSpec { spec, warnings, .. } =
+        let LoadedSpec { mut spec, warnings, .. } =
             LoadedSpec::parse(&config, builder.bundle.config_path())?;
         modules::check(&spec.process)?;
+        if let Some(denied) = &builder.denied {
+            denied.lift(&mut spec)?;
+        }
         let rootless = builder.rootless.is_so();
         let placement = Placement::choose(&spec, builder.id.as_str(), builder.systemd, rootless)?;
         let cgroup_paths = placement.paths()?;
@@ -68,7 +71,8 @@ impl Creation {
         said.append(&mut lowered.warnings);
         builder.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&builder.options)?;
-        let agent = Agent::connect(lowered.agent.take())?;
+        let agent = lowered.agent.take().filter(|_| builder.denied.is_none());
+        let agent = Agent::connect(agent)?;
         check_root(&lowered)?;
         let devices = devices::find(&lowered.devices)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
@@ -265,7 +269,7 @@ impl Creation {
                 Step::Terminal { controller, name } => {
                     terminal = self.sockets.take_terminal((controller, &name), options)?;
                 }
-                Step::Listener(listener) => self.hand_to_agent(&listener, launch)?,
+                Step::Listener(listener) => self.hand_to_agent(listener, launch)?,
                 Step::Network => {
                     let path = format!("/proc/{}/ns/net", self.undo.write_init(launch)?.pid);
                     let namespace = NsFd::open(path, NamespaceKind::Net)?;
@@ -288,10 +292,13 @@ impl Creation {
         Ok(terminal)
     }
 
-    fn hand_to_agent(&self, listener: &OwnedFd, launch: &Launch) -> Result<()> {
+    fn hand_to_agent(&self, listener: OwnedFd, launch: &Launch) -> Result<()> {
+        if let Some(denied) = &self.builder.denied {
+            return denied.serve(listener);
+        }
         let (Some(agent), Some(init)) = (&self.agent, &launch.init) else { return Ok(()) };
         let state = HookState::new(&self.undo.record, Some(Status::Creating), Some(init.pid));
-        agent.take(listener, init.pid, state)
+        agent.take(&listener, init.pid, state)
     }
 
     /// The container stays.

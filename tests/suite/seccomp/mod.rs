@@ -5,6 +5,7 @@ mod explain;
 mod notify;
 mod probe;
 mod profiles;
+mod record;
 
 use coracle_testkit::{Bundle, Suite};
 use serde_json::{Value, json};
@@ -12,7 +13,10 @@ use serde_json::{Value, json};
 pub fn add_to(suite: Suite) -> Suite {
     let suite = suite.group("seccomp::actions", actions::TESTS);
     let suite = suite.group("seccomp::explain", explain::TESTS);
-    suite.group("seccomp::notify", notify::TESTS).group("seccomp::profiles", profiles::TESTS)
+    suite
+        .group("seccomp::notify", notify::TESTS)
+        .group("seccomp::profiles", profiles::TESTS)
+        .group("seccomp::record", record::TESTS)
 }
 
 /// A filter with a default action and rules.

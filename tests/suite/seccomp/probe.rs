@@ -88,10 +88,15 @@ pub fn attempt(t: &Context, bundle: Bundle, call: Call) -> Result<Output> {
     attempt_in(t, bundle, call)?.run()
 }
 
-/// The command that runs the call in a container of this bundle.
-pub fn attempt_in(t: &Context, bundle: Bundle, call: Call) -> Result<Cmd> {
+/// Puts the program into the bundle, as `/probe`.
+pub fn install(bundle: &Bundle, call: Call) -> Result<()> {
     let path = bundle.rootfs().join("probe");
     fs::write(&path, call.program())?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
+}
+
+/// The command that runs the call in a container of this bundle.
+pub fn attempt_in(t: &Context, bundle: Bundle, call: Call) -> Result<Cmd> {
+    install(&bundle, call)?;
     t.run_with(&bundle.args(&["/probe"]), &[])
 }

@@ -1,14 +1,16 @@
 //! `coracle run`.
 
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use coracle::{BlockedSignals, Error, ExitStatus, Orphans, Running, Signal};
+use coracle::{BlockedSignals, DeniedCalls, Error, ExitStatus, Orphans, Running, Signal};
 
 use super::create::{builder, warn_of};
 use crate::error::{Failure, Result};
 use crate::log::Log;
-use crate::parse::Invocation;
+use crate::parse::{Invocation, Values};
 
 /// Creates and starts a container; in the foreground, waits for its end and deletes it.
 pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
@@ -16,7 +18,11 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let detach = flags.is_set("detach");
     let builder = builder(invocation)?.detached(detach);
     let store = invocation.store()?;
+    let recording = Recording::of(flags)?;
     if detach {
+        if recording.is_some() {
+            return Err(Failure::new("--seccomp-record is for the foreground: leave --detach out"));
+        }
         let mut running = builder.run(&store).inspect_err(|error| warn_of(error, log))?;
         warn(&running, log);
         if let Some(notify) = running.take_notify_proxy() {
@@ -24,6 +30,10 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let builder = match &recording {
+        Some(recording) => builder.record_denied(recording.calls.clone()),
+        None => builder,
+    };
     // Before there is a container, so that no signal for it is lost.
     let signals = BlockedSignals::all()?;
     let orphans = if flags.is_set("no-subreaper") { Orphans::Leave } else { Orphans::adopt()? };
@@ -45,7 +55,32 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
             Err(error) => log.warning(&Failure::from(error).to_string()),
         }
     }
+    if let Some(recording) = recording {
+        recording.write(log)?;
+    }
     Ok(ExitCode::from(ended?.code()))
+}
+
+/// A file for what the seccomp filter would have denied.
+struct Recording {
+    file: File,
+    calls: DeniedCalls,
+}
+
+impl Recording {
+    /// Opens it before anything runs.
+    fn of(flags: &Values) -> Result<Option<Self>> {
+        let Some(path) = flags.last("seccomp-record") else { return Ok(None) };
+        let wrong = |error| Failure::new(format!("cannot write {}: {error}", path.display()));
+        let file = File::create(path).map_err(wrong)?;
+        Ok(Some(Self { file, calls: DeniedCalls::default() }))
+    }
+
+    fn write(mut self, log: &Log) -> Result<()> {
+        log.warning("the seccomp filter denied nothing, to record what it would have denied");
+        let report = serde_json::to_string_pretty(&self.calls.report()?)?;
+        Ok(writeln!(self.file, "{report}")?)
+    }
 }
 
 /// Stands in for the container until it ends, and passes on that it is ready to who wants to know.

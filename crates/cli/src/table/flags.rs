@@ -84,6 +84,12 @@ pub const RUN: &[Flag] = &[
     NO_PIVOT,
     NO_NEW_KEYRING,
     PRESERVE_FDS,
+    valued(
+        "seccomp-record",
+        None,
+        "FILE",
+        "let pass what the seccomp filter denies, and write what that was; weakens the container",
+    ),
     HELP,
 ];
 
