@@ -16,6 +16,22 @@ use crate::{Arch, Error};
 /// The listener of a program comes from [`BpfProgram::load`](crate::BpfProgram::load), or from a container
 /// runtime over a Unix socket. It is a descriptor, which becomes readable when a call waits and hangs up
 /// when nobody is left under the filter: for event loops.
+///
+/// ```no_run
+/// use coracle_seccomp::{Error, Listener};
+/// use coracle_sys::Errno;
+///
+/// /// Refuses to mount, and pretends that all else has worked.
+/// fn decide(listener: &Listener) -> Result<(), Error> {
+///     while let Some(call) = listener.receive()? {
+///         match call.name() {
+///             Some("mount") => listener.deny(&call, Errno::PERM)?,
+///             _ => listener.respond(&call, 0)?,
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
 

@@ -23,6 +23,7 @@ pub mod procfs;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
+pub mod tracee;
 pub mod unotify;
 pub mod wait;
 

@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = tests![
     lets_pass_what_is_only_logged,
     fails_what_nobody_traces,
     allows_only_what_is_listed,
+    ends_where_nothing_is_allowed,
     says_of_new_calls_that_there_are_none,
     compares_arguments,
     covers_the_other_architectures,
@@ -107,6 +108,14 @@ fn allows_only_what_is_listed(t: &mut Context) -> Result<Verdict> {
     attempt(t, strict("SCMP_ACT_ERRNO")?, GETUID)?.expect(1)?;
     attempt(t, strict("SCMP_ACT_KILL_PROCESS")?, GETPPID)?.expect(0)?;
     attempt(t, strict("SCMP_ACT_KILL_PROCESS")?, GETUID)?.expect(159)?;
+    Ok(Passed)
+}
+
+/// Without no_new_privs the rest of the set-up is under the filter; it may not even exit.
+fn ends_where_nothing_is_allowed(t: &mut Context) -> Result<Verdict> {
+    let bundle = t.bundle()?.set("/process/noNewPrivileges", false);
+    let output = t.run(&filter(bundle, "SCMP_ACT_ERRNO", json!([])))?;
+    check!(output.code() != 0, "{output}");
     Ok(Passed)
 }
 

@@ -3,6 +3,7 @@
 mod actions;
 mod explain;
 mod notify;
+mod peers;
 mod probe;
 mod profiles;
 mod record;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 pub fn add_to(suite: Suite) -> Suite {
     let suite = suite.group("seccomp::actions", actions::TESTS);
     let suite = suite.group("seccomp::explain", explain::TESTS);
+    let suite = suite.group("seccomp::peers", peers::TESTS);
     suite
         .group("seccomp::notify", notify::TESTS)
         .group("seccomp::profiles", profiles::TESTS)
