@@ -95,10 +95,7 @@ fn cgroups_above_the_own(t: &mut Context) -> Result<Verdict> {
         let bundle = t.bundle()?.set("/linux/cgroupsPath", path.as_str());
         let output = t.run(&bundle.args(&["cat", "/proc/self/cgroup"]))?;
         check!(!output.stdout.contains(".."), "{path}: {output}");
-        check!(
-            !t.is_coracle() || output.code() != 0 || output.stdout.contains(&victim),
-            "{output}"
-        );
+        check!(!t.is_coracle() || output.code() != 0, "{path}: {output}");
     }
     let container = idle(t)?;
     for path in ["..", "a/../..", "/../x", "../../../victim"] {
@@ -126,6 +123,8 @@ fn values_of_sysctls_that_are_more_than_one(t: &mut Context) -> Result<Verdict> 
         let output = t.run(&bundle.script(&script))?;
         check!(output.code() != 0 || output.lines().get(1) != Some(&"99"), "{value}: {output}");
     }
+    // The value that it has: whoever sets it changes nothing.
+    let present = fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     for name in [
         format!("{PORT}+kernel.core_pattern"),
         "net/../kernel/core_pattern".into(),
@@ -133,7 +132,7 @@ fn values_of_sysctls_that_are_more_than_one(t: &mut Context) -> Result<Verdict> 
         "kernel.core_pattern".into(),
     ] {
         let name = name.replace('/', "~1");
-        let bundle = t.bundle()?.set(&format!("/linux/sysctl/{name}"), "|/attacker");
+        let bundle = t.bundle()?.set(&format!("/linux/sysctl/{name}"), present.trim());
         let output = t.run(&bundle)?;
         check!(output.code() != 0, "{name}: {output}");
     }

@@ -65,6 +65,8 @@ fn null_device_that_is_something_else(t: &mut Context) -> Result<Verdict> {
         let bundle = bundle.script("stat -c '%F %t:%T' /etc/passwd");
         let output = t.run(&bundle)?;
         let hidden = output.text() == "character special file 1:3";
+        // One that opens its streams there has nothing to say.
+        let hidden = hidden || output.stdout.is_empty() && !t.is_coracle();
         check!(output.code() != 0 || hidden, "not hidden: {output}");
     }
     Ok(Passed)
