@@ -1,8 +1,8 @@
 //! Linux control groups: limit, freeze, kill and account for sets of processes, on hosts with
 //! cgroup v2, v1 or both.
 //!
-//! It works through the cgroup filesystems, without systemd, and needs no container: any program
-//! can put its children into a cgroup.
+//! It works through the cgroup filesystems and needs no container: any program can put its children
+//! into a cgroup. Where systemd shall know of it, [`SystemdManager`] makes it as a unit.
 //!
 //! ```no_run
 //! use std::process::Command;
@@ -57,7 +57,25 @@
 //!
 //! [`Cgroup::watch_oom`] tells when memory runs out, [`Cgroup::watch_pressure`] when processes wait too
 //! long for a processor, memory or devices, [`Cgroup::watch_empty`] when the last one has ended. Each is a
-//! descriptor for poll(2) or an event loop.
+//! descriptor for poll(2) or an event loop; nothing here starts a thread. With tokio:
+//!
+//! ```ignore
+//! let mut oom = AsyncFd::new(cgroup.watch_oom()?.ok_or("no memory controller")?)?;
+//! loop {
+//!     let mut guard = oom.readable_mut().await?;
+//!     println!("memory ran out, {} time(s)", guard.get_inner_mut().take()?);
+//!     guard.clear_ready();
+//! }
+//! ```
+//!
+//! `examples/limits.rs` of the repository is a whole asynchronous program, `examples/watch.rs` of this crate
+//! one without a runtime.
+//!
+//! # Units
+//!
+//! Memory is in bytes, processor time in microseconds where it is a limit ([`Cpu`]) and a
+//! [`Duration`](std::time::Duration) where it is a statistic; rates of devices are bytes or operations a
+//! second. -1 is no limit. Each field says its own.
 //!
 //! # Without root
 //!

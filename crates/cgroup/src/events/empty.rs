@@ -1,6 +1,6 @@
 //! A cgroup whose last process has ended: `cgroup.events` of v2.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::EventFile;
@@ -59,6 +59,13 @@ impl EmptyWatch {
             Err(Error::Gone { .. }) => Ok(true),
             text => Ok(!Events::parse(&text?).populated),
         }
+    }
+}
+
+/// For event loops that want a number, as tokio's.
+impl AsRawFd for EmptyWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory that ran out: an eventfd on v1, `memory.events` on v2.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +73,13 @@ impl OomWatch {
     /// Waits until memory runs out; whether it did in the time given. [`OomWatch::take`] tells how often.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         Ok(!super::wait(self, PollFlags::IN, timeout)?.is_empty())
+    }
+}
+
+/// For event loops that want a number, as tokio's.
+impl AsRawFd for OomWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pressure that exceeds a threshold; see the kernel's Documentation/accounting/psi.rst.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,6 +84,13 @@ impl PressureWatch {
             return Err(Error::Gone { path: self.directory.clone() });
         }
         Ok(flags.contains(PollFlags::PRI))
+    }
+}
+
+/// For event loops that want a number, as tokio's.
+impl AsRawFd for PressureWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
