@@ -1,10 +1,12 @@
-//! AppArmor profiles and SELinux labels for the program that the calling thread executes next.
+//! AppArmor profiles, SELinux labels and Landlock rules for the program that the calling thread executes next.
 //!
-//! Both are written to attribute files in `/proc/thread-self/attr`. A fake procfs there would swallow the
+//! Profiles and labels are written to attribute files in `/proc/thread-self/attr`. A fake procfs there would swallow the
 //! label and leave the program unconfined, so they are written through a verified [`ProcRoot`], which
 //! refuses files that something else is mounted on.
 
 #![forbid(unsafe_code)]
+
+pub mod landlock;
 
 use coracle_sys::procfs::ProcRoot;
 use coracle_sys::{Errno, SyscallError};

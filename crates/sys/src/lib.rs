@@ -13,6 +13,7 @@ mod error;
 pub mod exec;
 pub mod fd;
 pub mod keyring;
+pub mod landlock;
 pub mod mount_attr;
 pub mod net;
 pub mod nsfs;

@@ -4,6 +4,7 @@ mod confinement;
 mod effects;
 mod environment;
 mod identity;
+mod landlock;
 mod limits;
 mod streams;
 
@@ -16,6 +17,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("process::confinement", confinement::TESTS)
         .group("process::limits", limits::TESTS)
         .group("process::effects", effects::TESTS)
+        .group("process::landlock", landlock::TESTS)
         .group("process::streams", streams::TESTS)
 }
 

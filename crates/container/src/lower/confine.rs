@@ -5,7 +5,7 @@ use coracle_init::plan::ConfinePlan;
 use coracle_spec::Spec;
 use coracle_spec::types::Capabilities;
 
-use super::seccomp;
+use super::{landlock, seccomp};
 use crate::Result;
 use crate::agent::AgentAddress;
 
@@ -30,14 +30,23 @@ pub(super) fn lower(
     }
     let filter = spec.linux.seccomp.as_ref().map(|profile| seccomp::lower(profile, warnings));
     let (seccomp, agent) = filter.transpose()?.flatten().unzip();
+    let landlock = landlock::lower(spec, landlock_version, warnings)?;
     let plan = ConfinePlan {
         capabilities: given,
         no_new_privileges: process.no_new_privileges,
         seccomp,
         apparmor: process.apparmor_profile.clone(),
         selinux: process.selinux_label.clone(),
+        landlock,
     };
     Ok((plan, agent.flatten()))
+}
+
+/// Of the kernel, which is asked only where rules are.
+fn landlock_version() -> Result<u32> {
+    coracle_lsm::landlock::version().map_err(|error| {
+        super::invalid("/annotations", format!("cannot ask for Landlock: {error}"))
+    })
 }
 
 fn capabilities(oci: &Capabilities) -> CapabilityPlan {

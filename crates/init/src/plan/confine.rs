@@ -1,6 +1,7 @@
 //! What the container may do.
 
 use coracle_caps::CapabilityPlan;
+use coracle_lsm::landlock::Rules;
 use serde::{Deserialize, Serialize};
 
 /// The confinement of the container's first process.
@@ -16,6 +17,8 @@ pub struct ConfinePlan {
     pub apparmor: Option<String>,
     /// Its SELinux label.
     pub selinux: Option<String>,
+    /// What Landlock allows it.
+    pub landlock: Option<Rules>,
 }
 
 /// A compiled seccomp filter.

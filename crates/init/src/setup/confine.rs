@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use coracle_lsm::landlock::Rules;
 use coracle_process::{Program, find_executable};
 use coracle_seccomp::{BpfProgram, FilterFlags, Listener};
 use rustix::thread::{set_keep_capabilities, set_no_new_privs};
@@ -51,6 +52,8 @@ impl Setup<'_> {
             rlimit.apply().step("setting /process/rlimits")?;
         }
         self.schedule()?;
+        let landlock = plan.landlock.as_ref().map(Rules::prepare).transpose();
+        let sandbox = landlock.step("preparing the annotations of Landlock")?;
         let mut filter = plan.seccomp.as_ref().map(Filter::of).transpose()?;
         if plan.no_new_privileges {
             set_no_new_privs(true).step("setting no_new_privs")?;
@@ -69,7 +72,7 @@ impl Setup<'_> {
         let name = args.first().map_or("", String::as_str);
         let path = find_executable(name, &env).step("finding /process/args/0")?;
         let program = Program::new(&path, args, &env).step("preparing the command")?;
-        Ok(Confined::new(program, filter, kept))
+        Ok(Confined::new(program, (sandbox, filter), kept))
     }
 
     /// Loads the filter. Its listener, if it has one, goes to the host at once: from here on any call of this

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 
+use coracle_lsm::landlock::Sandbox;
 use coracle_process::Program;
 use coracle_sys::signal;
 use rustix::io::{Errno, read, write};
@@ -14,16 +15,21 @@ use crate::InitError;
 use crate::error::Step;
 use crate::wire::{EXECUTING, ToHost};
 
-/// A process with nothing more to give up, but for the filter.
+/// A process with nothing more to give up, but for what the sandbox and the filter take.
 pub(super) struct Confined {
     program: Program,
+    sandbox: Option<Sandbox>,
     filter: Option<Filter>,
     kept: Kept,
 }
 
 impl Confined {
-    pub(super) fn new(program: Program, filter: Option<Filter>, kept: Kept) -> Self {
-        Self { program, filter, kept }
+    pub(super) fn new(
+        program: Program,
+        (sandbox, filter): (Option<Sandbox>, Option<Filter>),
+        kept: Kept,
+    ) -> Self {
+        Self { program, sandbox, filter, kept }
     }
 
     /// Reports that all is ready, waits for the start and executes the command; returns only a failure.
@@ -56,12 +62,20 @@ impl Confined {
         if let Some((_, result)) = &self.kept.gate {
             write(result, &[EXECUTING]).step("reporting the start")?;
         }
+        if let Some(sandbox) = &self.sandbox {
+            // Hooks were none of its business, and the descriptor is in the way of those that are preserved.
+            sandbox.enter().step("entering the sandbox of Landlock")?;
+        }
         self.kept.place_preserved()?;
         signal::reset_all().step("resetting signals")?;
         if let Some(filter) = &self.filter {
             setup.load(filter)?;
         }
-        Err(InitError::new("executing the command", &self.program.exec()))
+        let step = match self.sandbox {
+            Some(_) => "executing the command (does org.coracle.landlock.fs.execute allow it?)",
+            None => "executing the command",
+        };
+        Err(InitError::new(step, &self.program.exec()))
     }
 }
 
