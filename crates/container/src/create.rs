@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use coracle_cgroup::Skipped;
 use coracle_init::plan::{
-    BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan, StartGate,
+    BindPlan, BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan,
+    StartGate,
 };
 use coracle_mount::Attributes;
 use coracle_ns::{NamespaceKind, NsFd};
@@ -104,7 +105,7 @@ impl Creation {
             mounts.steps.push(MountStep {
                 name: "NOTIFY_SOCKET".into(),
                 path: notify::DIRECTORY.into(),
-                kind: MountKind::Bind { source, recursive: false },
+                kind: MountKind::Bind(BindPlan::new(source)),
                 attributes: Attributes::default(),
             });
             process.env.push(notify::VARIABLE.into());

@@ -4,12 +4,12 @@ use coracle_caps::CapSet;
 use coracle_mount::MountOptions;
 use coracle_ns::NamespaceKind;
 use coracle_seccomp::{Action, Arch, FilterFlags, OCI_FLAGS, Operator, supported_flags};
+use coracle_spec::OCI_VERSION;
 use coracle_spec::features::{
     CgroupFeatures, Features, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures,
     MountExtensions, SeccompFeatures,
 };
 use coracle_spec::types::{Hooks, MemoryPolicy};
-use coracle_spec::{OCI_VERSION, UNSUPPORTED};
 
 /// What this version can do, for engines that ask before they use it.
 ///
@@ -19,11 +19,8 @@ pub fn features() -> Features {
     Features {
         oci_version_min: "1.0.0".to_owned(),
         oci_version_max: OCI_VERSION.to_owned(),
-        hooks: names(Hooks::NAMES.into_iter().filter(|name| has(&format!("/hooks/{name}")))),
-        mount_options: MountOptions::words()
-            .into_iter()
-            .filter(|word| has(&format!("/mounts/*/options/*={word}")))
-            .collect(),
+        hooks: names(Hooks::NAMES),
+        mount_options: MountOptions::words(),
         linux: linux(),
         annotations: [("io.github.coracle-containers.coracle.version".to_owned(), version)].into(),
         // None is acted on at all.
@@ -40,44 +37,30 @@ fn linux() -> LinuxFeatures {
             v2: true,
             systemd: true,
             systemd_user: true,
-            rdma: has("/linux/resources/rdma"),
+            rdma: true,
         },
         seccomp: seccomp(),
-        apparmor: has("/process/apparmorProfile").into(),
-        selinux: (has("/process/selinuxLabel") && has("/linux/mountLabel")).into(),
-        intel_rdt: IntelRdtFeatures {
-            enabled: has("/linux/intelRdt"),
-            schemata: has("/linux/intelRdt/schemata"),
-            monitoring: has("/linux/intelRdt/enableMonitoring"),
-        },
-        memory_policy: has("/linux/memoryPolicy").then(|| MemoryPolicyFeatures {
+        apparmor: true.into(),
+        selinux: true.into(),
+        intel_rdt: IntelRdtFeatures { enabled: true, schemata: true, monitoring: true },
+        memory_policy: Some(MemoryPolicyFeatures {
             modes: names(MemoryPolicy::MODES),
             flags: names(MemoryPolicy::FLAGS),
         }),
-        mount_extensions: MountExtensions { idmap: has("/mounts/*/uidMappings").into() },
-        net_devices: has("/linux/netDevices").into(),
+        mount_extensions: MountExtensions { idmap: true.into() },
+        net_devices: true.into(),
     }
 }
 
 fn seccomp() -> SeccompFeatures {
-    let acts = |name: &&str| has(&format!("/linux/seccomp/syscalls/*/action={name}"));
     SeccompFeatures {
-        enabled: has("/linux/seccomp"),
-        actions: sorted(names(Action::OCI_NAMES.into_iter().filter(acts))),
+        enabled: true,
+        actions: sorted(names(Action::OCI_NAMES)),
         operators: sorted(names(Operator::ALL)),
         archs: sorted(names(Arch::ALL.into_iter().filter(|arch| arch.is_supported()))),
         known_flags: flag_names(OCI_FLAGS),
         supported_flags: flag_names(OCI_FLAGS & supported_flags()),
     }
-}
-
-/// Whether what a configuration says at `pointer` is acted on.
-fn has(pointer: &str) -> bool {
-    let lacks = |unsupported: &&str| {
-        let rest = pointer.strip_prefix(unsupported);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    !UNSUPPORTED.iter().any(lacks)
 }
 
 fn names(all: impl IntoIterator<Item = impl ToString>) -> Vec<String> {

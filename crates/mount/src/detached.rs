@@ -4,11 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use coracle_sys::SyscallError;
+use coracle_sys::mount_attr::{MountAttr, mount_setattr};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
-use crate::{Attributes, Error, Filesystem, MountFlags, Result, Target};
+use crate::{Attributes, Error, Filesystem, MountFlags, Result, Target, mountinfo};
 
 /// A mount, or a tree of mounts, that is attached nowhere: a descriptor that keeps it alive.
 #[derive(Debug)]
@@ -17,13 +18,20 @@ pub struct DetachedMount(OwnedFd);
 impl DetachedMount {
     /// A copy of what is mounted at `path` of the caller, with all that is mounted below if `recursive`.
     pub fn copy_of_path(path: impl AsRef<Path>, recursive: bool) -> Result<Self> {
-        let path = path.as_ref();
+        Self::copy(path.as_ref(), flags(recursive))
+    }
+
+    /// The same of a symbolic link itself, if `path` is one.
+    pub fn copy_of_link(path: impl AsRef<Path>, recursive: bool) -> Result<Self> {
+        Self::copy(path.as_ref(), flags(recursive) | OpenTreeFlags::AT_SYMLINK_NOFOLLOW)
+    }
+
+    fn copy(path: &Path, flags: OpenTreeFlags) -> Result<Self> {
         let failure = |errno| {
-            let args =
-                format!("{}, {}", path.display(), if recursive { "recursive" } else { "one" });
+            let args = format!("{}, {flags:?}", path.display());
             Error::Source { path: path.into(), source: SyscallError::new("open_tree", args, errno) }
         };
-        open_tree(CWD, path, flags(recursive)).map(Self).map_err(failure)
+        open_tree(CWD, path, flags).map(Self).map_err(failure)
     }
 
     /// A copy of the tree of mounts at the directory `path`, to which no symbolic link may lead: whoever can
@@ -58,6 +66,35 @@ impl DetachedMount {
         let mount = Self(filesystem.mount(flags)?);
         attributes.apply_propagation(&mount)?;
         Ok(mount)
+    }
+
+    /// Shows the owners of the files through the maps of a user namespace: the inside of the maps is what the
+    /// file system has, the outside what is seen. With `recursive` on all mounts of the tree.
+    ///
+    /// Linux 5.12, later for most file systems, and `CAP_SYS_ADMIN` in the user namespace that the file system
+    /// was mounted in. The mount must never have been attached, nor have its ids mapped already.
+    pub fn map_ids(&self, users: impl AsFd, recursive: bool) -> Result<()> {
+        let attr = MountAttr { userns: Some(users.as_fd()), ..MountAttr::default() };
+        mount_setattr(&self.0, recursive, &attr).map_err(|source| {
+            let hint = match source.errno() {
+                Errno::NOSYS => "it needs Linux 5.12",
+                Errno::INVAL => "this kernel does not do it for a file system of this type",
+                Errno::PERM => {
+                    "it needs CAP_SYS_ADMIN in the user namespace of the file system, most often that \
+                     of root, and a source whose ids are not mapped yet"
+                }
+                _ => "the kernel refuses",
+            };
+            Error::IdMap { fstype: self.fstype(), hint, source }
+        })
+    }
+
+    /// The type of the file system, found by another mount of it that the caller can see.
+    fn fstype(&self) -> String {
+        let device = fstat(&self.0).map(|stat| stat.st_dev);
+        let mounts = mountinfo::read().unwrap_or_default();
+        let found = mounts.into_iter().find(|mount| Ok(mount.device) == device);
+        found.map_or_else(|| "an unknown file system".to_owned(), |mount| mount.fstype)
     }
 
     /// Is its root a directory?

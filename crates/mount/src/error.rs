@@ -48,6 +48,26 @@ pub enum Error {
     /// The attributes of a mount cannot be changed.
     #[error("cannot set the attributes of the mount")]
     Attributes(#[source] SyscallError),
+    /// The owners of a mount's files cannot be mapped.
+    #[error("cannot map the ids of a mount of {fstype}: {hint}")]
+    IdMap {
+        /// The type of the file system, as far as it can be told.
+        fstype: String,
+        /// What is needed for it.
+        hint: &'static str,
+        /// Why.
+        source: SyscallError,
+    },
+    /// A mounted file system cannot be changed.
+    #[error("cannot remount {}{hint}", path.display())]
+    Remount {
+        /// The path as the container sees it.
+        path: PathBuf,
+        /// What is wrong, where it is known.
+        hint: String,
+        /// Why.
+        source: SyscallError,
+    },
     /// A mount cannot be put into its place.
     #[error("cannot attach the mount to {}", path.display())]
     Attach {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 
 use coracle_sys::SyscallError;
-use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
     fsopen,
@@ -35,6 +34,9 @@ pub struct Parameter {
     pub value: Option<String>,
 }
 
+/// The parameters of SELinux. mount(2) wants quotes around the commas of their values, fsconfig(2) none.
+pub(crate) const LABELS: [&str; 4] = ["context", "defcontext", "fscontext", "rootcontext"];
+
 impl Parameter {
     /// The parameter `key` with a `value`.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -44,6 +46,7 @@ impl Parameter {
     /// A flag, or `key=value`.
     pub fn parse(word: &str) -> Self {
         match word.split_once('=') {
+            Some((key, value)) if LABELS.contains(&key) => Self::new(key, value.trim_matches('"')),
             Some((key, value)) => Self::new(key, value),
             None => Self { key: word.into(), value: None },
         }
@@ -67,44 +70,43 @@ impl Filesystem {
 
     /// Makes the file system and a detached mount of it with these flags.
     pub(crate) fn mount(&self, flags: MountFlags) -> Result<OwnedFd> {
-        let context = fsopen(self.fstype.as_str(), FsOpenFlags::FSOPEN_CLOEXEC)
-            .map_err(|errno| self.failure("fsopen", self.fstype.clone(), errno, Vec::new()))?;
-        let refused = |call, args: String, errno| {
-            let messages = log_of(&context);
-            self.failure(call, args, errno, messages)
+        let context =
+            fsopen(self.fstype.as_str(), FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| {
+                let (fstype, messages) = (self.fstype.clone(), Vec::new());
+                let source = SyscallError::new("fsopen", &fstype, errno);
+                Error::Filesystem { fstype, messages, source }
+            })?;
+        let refused = |source| {
+            let (fstype, messages) = (self.fstype.clone(), log_of(&context));
+            Error::Filesystem { fstype, messages, source }
         };
-        if let Some(source) = &self.source {
-            fsconfig_set_string(context.as_fd(), "source", source.as_str())
-                .map_err(|errno| refused("fsconfig", format!("source={source}"), errno))?;
-        }
-        for parameter in &self.parameters {
-            let key = parameter.key.as_str();
-            let set = match &parameter.value {
-                Some(value) => fsconfig_set_string(context.as_fd(), key, value.as_str()),
-                None => fsconfig_set_flag(context.as_fd(), key),
-            };
-            set.map_err(|errno| refused("fsconfig", parameter.to_string(), errno))?;
-        }
+        let source = self.source.as_ref().map(|source| Parameter::new("source", source));
+        configure(&context, source.iter().chain(&self.parameters)).map_err(refused)?;
         fsconfig_create(context.as_fd())
-            .map_err(|errno| refused("fsconfig", "CMD_CREATE".into(), errno))?;
+            .map_err(|errno| refused(SyscallError::new("fsconfig", "CMD_CREATE", errno)))?;
         fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags.to_rustix())
-            .map_err(|errno| refused("fsmount", format!("{flags:?}"), errno))
-    }
-
-    fn failure(
-        &self,
-        call: &'static str,
-        args: String,
-        errno: Errno,
-        messages: Vec<String>,
-    ) -> Error {
-        let fstype = self.fstype.clone();
-        Error::Filesystem { fstype, messages, source: SyscallError::new(call, args, errno) }
+            .map_err(|errno| refused(SyscallError::new("fsmount", format!("{flags:?}"), errno)))
     }
 }
 
+/// Tells the driver its parameters.
+pub(crate) fn configure<'parameter>(
+    context: &OwnedFd,
+    parameters: impl IntoIterator<Item = &'parameter Parameter>,
+) -> Result<(), SyscallError> {
+    for parameter in parameters {
+        let key = parameter.key.as_str();
+        match &parameter.value {
+            Some(value) => fsconfig_set_string(context.as_fd(), key, value.as_str()),
+            None => fsconfig_set_flag(context.as_fd(), key),
+        }
+        .map_err(|errno| SyscallError::new("fsconfig", parameter.to_string(), errno))?;
+    }
+    Ok(())
+}
+
 /// The messages that the driver left for us: lines like `e tmpfs: Unknown parameter 'x'`.
-fn log_of(context: &OwnedFd) -> Vec<String> {
+pub(crate) fn log_of(context: &OwnedFd) -> Vec<String> {
     let mut messages = Vec::new();
     let mut buffer = [0; 512];
     while let Ok(length @ 1..) = rustix::io::read(context, &mut buffer) {

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
     FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, openat, openat2, readlinkat,
+    symlinkat,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -89,10 +90,24 @@ pub(crate) fn resolve_without_links(root: impl AsFd, path: &Path) -> Result<Opti
     open_with(root, path, ResolveFlags::NO_SYMLINKS)
 }
 
+/// Opens `path` in `root`, the last component as it is if that is a symbolic link; nothing if it does not exist.
+pub(crate) fn resolve_link(root: impl AsFd, path: &Path) -> Result<Option<Target>> {
+    open_as(root, path, HANDLE | OFlags::NOFOLLOW, ResolveFlags::empty())
+}
+
 fn open_with(root: impl AsFd, path: &Path, more: ResolveFlags) -> Result<Option<Target>> {
+    open_as(root, path, HANDLE, more)
+}
+
+fn open_as(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    more: ResolveFlags,
+) -> Result<Option<Target>> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
     for _ in 0..ATTEMPTS {
-        match openat2(&root, inside(path), HANDLE, Mode::empty(), resolve) {
+        match openat2(&root, inside(path), flags, Mode::empty(), resolve) {
             Ok(fd) => return Ok(Some(Target { fd, path: path.into(), new: false })),
             Err(Errno::NOENT) => return Ok(None),
             // The kernel cannot tell whether a concurrent rename led it astray.
@@ -110,6 +125,29 @@ pub(crate) fn create(root: impl AsFd, path: &Path, leaf: Leaf) -> Result<Target>
     match resolve(&root, path)? {
         Some(target) => Ok(target),
         None => Walk::new(root.as_fd(), path)?.run(leaf),
+    }
+}
+
+/// The same, but a symbolic link at the end is the place itself.
+pub(crate) fn create_over_link(root: impl AsFd, path: &Path, leaf: Leaf) -> Result<Target> {
+    match resolve_link(&root, path)? {
+        Some(target) => Ok(target),
+        None => create(root, path, leaf),
+    }
+}
+
+/// Makes a symbolic link at `path` in `root`, and the directories above it where they are missing. One with the
+/// same text may be there already.
+pub(crate) fn create_link(root: impl AsFd, path: &Path, text: &Path) -> Result<()> {
+    let name = path.file_name().ok_or_else(|| failure(path, "symlinkat", Errno::EXIST))?;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = create(&root, parent, Leaf::Directory)?;
+    match symlinkat(text, &parent, name) {
+        Err(Errno::EXIST) => match readlinkat(&parent, name, Vec::new()) {
+            Ok(found) if found.as_bytes() == text.as_os_str().as_bytes() => Ok(()),
+            _ => Err(failure(path, "symlinkat", Errno::EXIST)),
+        },
+        made => made.map_err(|errno| failure(path, "symlinkat", errno)),
     }
 }
 

@@ -45,7 +45,7 @@ fn remount(fd: BorrowedFd<'_>, flags: MountFlags) -> Result<()> {
 }
 
 /// The same for mount(2). An access-time setting is always among them: else it would stay as it is.
-fn classic(flags: MountFlags) -> ClassicFlags {
+pub(crate) fn classic(flags: MountFlags) -> ClassicFlags {
     let known = [
         (MountFlags::RDONLY, ClassicFlags::RDONLY),
         (MountFlags::NOSUID, ClassicFlags::NOSUID),
@@ -64,7 +64,7 @@ fn classic(flags: MountFlags) -> ClassicFlags {
 }
 
 /// A path to this very mount.
-fn path_of(fd: BorrowedFd<'_>) -> Result<String> {
+pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Result<String> {
     // The container's own root: then /proc is the container's, too, and maybe nothing of that kind.
     let root = open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| SyscallError::new("open", "/", errno))?;
@@ -139,6 +139,7 @@ mod tests {
         let mount = |id, parent| MountInfo {
             id,
             parent,
+            device: 0,
             root: "/".into(),
             path: "/".into(),
             fstype: String::new(),

@@ -12,6 +12,7 @@
 mod anchors;
 mod attributes;
 mod cgroupfs;
+mod classic;
 mod console;
 mod copy_up;
 mod detached;
@@ -24,6 +25,7 @@ mod mask;
 mod mountinfo;
 mod options;
 mod pivot;
+mod remount;
 mod rootfs;
 mod sysctl;
 
@@ -35,6 +37,6 @@ pub use error::{Error, Result};
 pub use fscontext::{Filesystem, Parameter};
 pub use inroot::{Leaf, Target};
 pub use mask::Masks;
-pub use options::{MountOptions, OptionError};
+pub use options::{IdMapOption, MountOptions, SourceLink};
 pub use rootfs::Rootfs;
 pub use sysctl::write_sysctl;

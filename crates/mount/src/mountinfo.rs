@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use coracle_sys::procfs::ProcRoot;
 use coracle_sys::{Errno, SyscallError};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, makedev};
 
 /// A mount that the caller can see from its root.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) struct MountInfo {
     pub(crate) id: u64,
     /// The mount that it is mounted on.
     pub(crate) parent: u64,
+    /// The number of its file system, as stat(2) has it.
+    pub(crate) device: u64,
     /// What of the file system is mounted, as a path inside it.
     pub(crate) root: PathBuf,
     /// Where, from the caller's root.
@@ -38,11 +40,17 @@ pub(crate) fn read() -> Result<Vec<MountInfo>, SyscallError> {
 fn parse(line: &[u8]) -> Option<MountInfo> {
     let mut fields = line.split(|byte| *byte == b' ');
     let mut next = || fields.next();
-    let (id, parent, _device) = (number(next()?)?, number(next()?)?, next()?);
+    let (id, parent, device) = (number(next()?)?, number(next()?)?, device(next()?)?);
     let (root, path) = (unescape(next()?), unescape(next()?));
     // Optional fields end with a hyphen.
     let fstype = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(MountInfo { id, parent, root, path, fstype: String::from_utf8_lossy(fstype).into_owned() })
+    let fstype = String::from_utf8_lossy(fstype).into_owned();
+    Some(MountInfo { id, parent, device, root, path, fstype })
+}
+
+fn device(text: &[u8]) -> Option<u64> {
+    let (major, minor) = std::str::from_utf8(text).ok()?.split_once(':')?;
+    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -79,7 +87,8 @@ mod tests {
         let line =
             br"36 35 98:0 /mnt1 /mnt\0402\134 rw,noatime master:1 shared:7 - ext3 /dev/root rw";
         let (root, path) = (PathBuf::from("/mnt1"), PathBuf::from(r"/mnt 2\"));
-        let expected = MountInfo { id: 36, parent: 35, root, path, fstype: "ext3".into() };
+        let device = makedev(98, 0);
+        let expected = MountInfo { id: 36, parent: 35, device, root, path, fstype: "ext3".into() };
         assert_eq!(parse(line), Some(expected));
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"36 35 98:0 / / rw"), None);

@@ -1,11 +1,13 @@
 //! The root file system of a container while it is built.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use coracle_sys::{Errno, SyscallError};
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstatfs, open, openat2, statx,
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstatfs, open, openat2, readlinkat, statx,
 };
 use rustix::mount::{MountPropagationFlags, mount_change};
 
@@ -13,7 +15,7 @@ use crate::anchors::Anchors;
 use crate::copy_up::copy_tree;
 use crate::{
     Attributes, DetachedMount, Error, Filesystem, Leaf, MountFlags, Parameter, Propagation,
-    PropagationKind, Result, Target, inroot,
+    PropagationKind, Result, Target, classic, inroot,
 };
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
@@ -90,11 +92,18 @@ impl Rootfs {
             "proc" | "sysfs" => self.ordinary_directory(path)?,
             _ => self.target(path, Leaf::Directory)?,
         };
-        let mounted = if filesystem.fstype == "tmpfs" && !target.is_new() {
-            attach_new(&target, &with_mode_of(&target, filesystem)?, attributes)?
-        } else {
-            attach_new(&target, filesystem, attributes)?
-        };
+        let mut filesystem = filesystem.clone();
+        if filesystem.fstype == "tmpfs" && !target.is_new() {
+            // It shows the mode of the directory that it covers, unless it is told another.
+            let mode = format!("{:o}", target.mode()? & 0o7777);
+            filesystem.parameters.insert(0, Parameter::new("mode", mode));
+        }
+        let readonly = (attributes.set | attributes.recursive_set).contains(MountFlags::RDONLY);
+        if readonly && filesystem.source.as_ref().is_some_and(|source| source.starts_with('/')) {
+            // A driver must not write to a device that may not be written.
+            filesystem.parameters.push(Parameter::parse("ro"));
+        }
+        let mounted = attach_new(&target, &filesystem, attributes)?;
         self.note(path, mounted)
     }
 
@@ -105,10 +114,21 @@ impl Rootfs {
         tree: DetachedMount,
         attributes: &Attributes,
     ) -> Result<OwnedFd> {
-        let leaf = if tree.is_directory()? { Leaf::Directory } else { Leaf::File };
-        let target = self.target(path, leaf)?;
-        let mounted = tree.attach_with(&target, attributes)?;
-        attributes.apply_propagation(&mounted)?;
+        let target = self.target(path, leaf_for(&tree)?)?;
+        let mounted = attach_copy(&target, tree, attributes)?;
+        self.note(path, mounted)
+    }
+
+    /// The same, but a symbolic link at `path` is covered, not followed.
+    pub fn bind_over_link(
+        &mut self,
+        path: &Path,
+        tree: DetachedMount,
+        attributes: &Attributes,
+    ) -> Result<OwnedFd> {
+        let target = inroot::create_over_link(&self.fd, path, leaf_for(&tree)?)?;
+        self.check_target(path, &target)?;
+        let mounted = attach_copy(&target, tree, attributes)?;
         self.note(path, mounted)
     }
 
@@ -127,10 +147,31 @@ impl Rootfs {
 
     /// A copy of what is at `path` inside the root file system, mounts made before included.
     pub fn copy_of(&self, path: &Path, recursive: bool) -> Result<DetachedMount> {
-        let missing = || Error::target(path, "openat2", path.display().to_string(), Errno::NOENT);
-        let source = inroot::resolve(&self.fd, path)?.ok_or_else(missing)?;
+        DetachedMount::copy_of(self.existing(path)?, recursive)
+            .map_err(|source| Error::Source { path: path.into(), source })
+    }
+
+    /// The same of a symbolic link itself, if `path` is one.
+    pub fn copy_of_link(&self, path: &Path, recursive: bool) -> Result<DetachedMount> {
+        let source = inroot::resolve_link(&self.fd, path)?.ok_or_else(|| missing(path))?;
         DetachedMount::copy_of(source, recursive)
             .map_err(|source| Error::Source { path: path.into(), source })
+    }
+
+    /// The text of the symbolic link at `path`, if there is one.
+    pub fn read_link(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let Some(found) = inroot::resolve_link(&self.fd, path)? else { return Ok(None) };
+        match readlinkat(&found, "", Vec::new()) {
+            Ok(text) => Ok(Some(OsString::from_vec(text.into_bytes()).into())),
+            // It is no link.
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::target(path, "readlinkat", path.display().to_string(), errno)),
+        }
+    }
+
+    /// Makes a symbolic link at `path`, unless there is one with the same text already.
+    pub fn make_link(&self, path: &Path, text: &Path) -> Result<()> {
+        inroot::create_link(&self.fd, path, text)
     }
 
     /// Makes the directory `path` and those above it, where they are missing.
@@ -150,26 +191,30 @@ impl Rootfs {
     }
 
     fn existing(&self, path: &Path) -> Result<Target> {
-        let missing = || Error::target(path, "openat2", path.display().to_string(), Errno::NOENT);
-        inroot::resolve(&self.fd, path)?.ok_or_else(missing)
+        inroot::resolve(&self.fd, path)?.ok_or_else(|| missing(path))
     }
 
     /// A place for a mount: found or made, and neither the root nor in procfs.
     pub(crate) fn target(&self, path: &Path, leaf: Leaf) -> Result<Target> {
         let target = inroot::create(&self.fd, path, leaf)?;
+        self.check_target(path, &target)?;
+        Ok(target)
+    }
+
+    fn check_target(&self, path: &Path, target: &Target) -> Result<()> {
         let failure = |call, errno| Error::target(path, call, path.display().to_string(), errno);
-        let found = identity(&target).map_err(|errno| failure("statx", errno))?;
+        let found = identity(target).map_err(|errno| failure("statx", errno))?;
         if found == self.identity {
             let reason = "it is the root file system itself";
             return Err(Error::Forbidden { path: path.into(), reason });
         }
-        let fs = fstatfs(&target).map_err(|errno| failure("fstatfs", errno))?;
+        let fs = fstatfs(target).map_err(|errno| failure("fstatfs", errno))?;
         if fs.f_type == PROC_SUPER_MAGIC && !REPLACEABLE.iter().any(|file| path == Path::new(file))
         {
             let reason = "it is inside /proc";
             return Err(Error::Forbidden { path: path.into(), reason });
         }
-        Ok(target)
+        Ok(())
     }
 
     /// A directory to which no symbolic link leads.
@@ -208,6 +253,20 @@ impl AsFd for Rootfs {
     }
 }
 
+pub(crate) fn missing(path: &Path) -> Error {
+    Error::target(path, "openat2", path.display().to_string(), Errno::NOENT)
+}
+
+fn leaf_for(tree: &DetachedMount) -> Result<Leaf> {
+    Ok(if tree.is_directory()? { Leaf::Directory } else { Leaf::File })
+}
+
+fn attach_copy(target: &Target, tree: DetachedMount, attributes: &Attributes) -> Result<OwnedFd> {
+    let mounted = tree.attach_with(target, attributes)?;
+    attributes.apply_propagation(&mounted)?;
+    Ok(mounted)
+}
+
 /// Puts a new file system on `target`.
 fn attach_new(
     target: &Target,
@@ -233,6 +292,17 @@ fn attach_new(
             let early = Attributes { set, recursive_set, ..attributes.clone() };
             fill(DetachedMount::new(filesystem, &early)?)?.attach_with(target, &late)
         }
+        Err(refusal) if classic::may_know(filesystem, &refusal) => {
+            let made = match classic::mount_over(target, filesystem, set) {
+                // The driver said more the first time.
+                Err(Error::Filesystem { source, .. }) if source.errno() == Errno::INVAL => {
+                    return Err(refusal);
+                }
+                made => made?,
+            };
+            attributes.apply_propagation(&made)?;
+            fill(made)?.attach(target)
+        }
         made => fill(made?)?.attach(target),
     }
 }
@@ -242,12 +312,4 @@ pub(crate) fn identity(fd: impl AsFd) -> rustix::io::Result<(u64, u64)> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = statx(fd, "", flags, StatxFlags::INO | StatxFlags::MNT_ID)?;
     Ok((stat.stx_mnt_id, stat.stx_ino))
-}
-
-/// A tmpfs shows the mode of the directory that it covers, unless it is told another.
-fn with_mode_of(target: &Target, filesystem: &Filesystem) -> Result<Filesystem> {
-    let mut filesystem = filesystem.clone();
-    let mode = format!("{:o}", target.mode()? & 0o7777);
-    filesystem.parameters.insert(0, Parameter::new("mode", mode));
-    Ok(filesystem)
 }

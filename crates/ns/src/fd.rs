@@ -26,9 +26,18 @@ impl NsFd {
             path: path.into(),
             source: SyscallError::new("open", path.display().to_string(), errno),
         })?;
+        Self::verified(fd, kind, path)
+    }
+
+    /// What was opened at `path`, if it is of this kind.
+    pub(crate) fn verified(
+        fd: OwnedFd,
+        kind: NamespaceKind,
+        path: impl AsRef<Path>,
+    ) -> Result<Self> {
         match nsfs::namespace_type(&fd) {
             Ok(found) if found == kind.flag().bits() => Ok(Self { kind, fd }),
-            _ => Err(Error::WrongKind { kind, path: path.into() }),
+            _ => Err(Error::WrongKind { kind, path: path.as_ref().into() }),
         }
     }
 

@@ -25,7 +25,6 @@ mod id;
 mod json;
 mod load;
 pub mod types;
-mod unsupported;
 mod validate;
 
 pub use bundle::{Bundle, CONFIG_SIZE_LIMIT, read_document};
@@ -35,7 +34,6 @@ pub use features::Features;
 pub use id::ContainerId;
 pub use load::{LoadedProcess, LoadedResources, LoadedSpec};
 pub use types::Spec;
-pub use unsupported::UNSUPPORTED;
 pub use validate::sysctl_path;
 
 /// The version of the runtime specification whose fields this crate knows.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::json::{Map, Value};
 use crate::types::{Process, Resources};
 use crate::validate::{self, Report};
-use crate::{Error, Result, Spec, Violation, json, unsupported};
+use crate::{Error, Result, Spec, Violation, json};
 
 /// A configuration that passed every check.
 ///
@@ -42,7 +42,6 @@ impl LoadedSpec {
         let mut document = parse(json, path)?;
         let mut report = Report::default();
         validate::document(&mut report, &mut document);
-        unsupported::check(&mut report, &document);
         let warnings = warnings_of(report, path)?;
         Ok(Self { spec: Spec::deserialize(document).map_err(not_understood(path))?, warnings })
     }
@@ -73,7 +72,6 @@ impl LoadedProcess {
             validate::lone_process(&mut report, process);
         }
         let document = Value::Object(document);
-        unsupported::check(&mut report, &document);
         let warnings = warnings_of(report, path)?;
         let spec = Spec::deserialize(document).map_err(not_understood(path))?;
         Ok(Self { process: spec.process, warnings })
@@ -104,7 +102,6 @@ impl LoadedResources {
         validate::lone_resources(&mut report, &mut resources);
         let linux = Value::Object(Map::of("resources", resources));
         let document = Value::Object(Map::of("linux", linux));
-        unsupported::check(&mut report, &document);
         let warnings = warnings_of(report, path)?;
         let spec = Spec::deserialize(document).map_err(not_understood(path))?;
         Ok(Self { resources: spec.linux.resources, warnings })
@@ -145,8 +142,7 @@ mod tests {
 
     const EVERYTHING: &str = include_str!("../tests/fixtures/everything.json");
 
-    /// Checks and types without regard to what is unsupported: the errors of the checks, or the typed
-    /// document.
+    /// Checks and types: the errors of the checks, or the typed document.
     fn typed(
         document: &Value,
     ) -> Result<Result<Spec, impl std::error::Error + use<>>, Vec<Violation>> {

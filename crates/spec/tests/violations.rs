@@ -405,25 +405,6 @@ fn seccomp() {
 }
 
 #[test]
-fn what_is_not_supported_yet() {
-    let mut document = default();
-    for (pointer, value) in [
-        ("/hooks/prestart", json!([{"path": "/bin/true"}])),
-        ("/hooks/poststop", json!([])),
-        ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 1}})),
-        ("/linux/resources/network", json!({})),
-        ("/linux/netDevices", json!(null)),
-        ("/linux/mountLabel", json!("")),
-        ("/mounts/0/options", json!(["bind", "idmap=uids=0-1-10", "idmapped"])),
-    ] {
-        set(&mut document, pointer, value);
-    }
-    let violations = load(&document).unwrap_err();
-    let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(lines.join("\n"));
-}
-
-#[test]
 fn all_problems_come_at_once() {
     let document = json!({
         "ociVersion": "2.0.0",

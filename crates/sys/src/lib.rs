@@ -26,6 +26,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod tracee;
 pub mod unotify;
+pub mod userns;
 pub mod wait;
 
 pub use error::{Errno, Named, Result, SyscallError};

@@ -16,7 +16,6 @@ pub const TESTS: &[Test] = tests![
     names_what_the_kernel_has,
     accepts_the_versions_it_names,
     lists_the_hooks_that_are_run,
-    lists_the_mount_options_that_are_understood,
     lists_namespaces_and_capabilities,
     lists_what_seccomp_profiles_can_say,
     says_what_is_supported,
@@ -105,42 +104,6 @@ fn lists_the_hooks_that_are_run(t: &mut Context) -> Result<Verdict> {
         let hook = json!([{"path": "/bin/true"}]);
         let bundle = t.bundle()?.set(&format!("/hooks/{name}"), hook);
         check_eq!((name, is_supported(t, &bundle)?), (name, listed.iter().any(|it| it == name)));
-    }
-    Ok(Passed)
-}
-
-fn lists_the_mount_options_that_are_understood(t: &mut Context) -> Result<Verdict> {
-    let features = features(t)?;
-    let listed = list(&features, "/mountOptions");
-    let source = t.path("source");
-    fs::create_dir(&source)?;
-    let source = source.to_string_lossy();
-    for word in &listed {
-        let of_driver = ["async", "dirsync", "lazytime", "nolazytime", "sync", "tmpcopyup"];
-        let (fstype, source, first) = match of_driver.contains(&word.as_str()) {
-            true => ("tmpfs", "tmpfs", "rw"),
-            false => ("bind", &*source, "bind"),
-        };
-        let bundle = t.bundle()?.mount("/mnt", fstype, source, &[first, word]);
-        let output = t.run(&bundle)?;
-        check!(output.code() == 0, "{word}: {output}");
-    }
-    // What other runtimes know besides.
-    for word in [
-        "copy-symlink",
-        "dest-nofollow",
-        "idmap",
-        "mand",
-        "nomand",
-        "remount",
-        "ridmap",
-        "src-nofollow",
-    ] {
-        let bundle = t.bundle()?.mount("/mnt", "bind", &source, &["bind", word]);
-        let output = t.run(&bundle)?;
-        // It goes on to the file system's driver, which refuses it, or it is refused before.
-        let refused = output.code() != 0 && output.stderr.contains(word);
-        check!(refused != listed.iter().any(|it| it == word), "{word}: {output}");
     }
     Ok(Passed)
 }

@@ -3,10 +3,14 @@
 mod defaults;
 mod devices;
 mod hiding;
+mod idmap;
+mod links;
 mod options;
 mod propagation;
+mod remount;
 mod sources;
 mod targets;
+mod words;
 
 use coracle_testkit::{Bundle, Context, MountEntry, Result, Suite, check, parse_mountinfo};
 
@@ -14,6 +18,10 @@ pub fn add_to(suite: Suite) -> Suite {
     suite
         .group("mounts::defaults", defaults::TESTS)
         .group("mounts::options", options::TESTS)
+        .group("mounts::idmap", idmap::TESTS)
+        .group("mounts::links", links::TESTS)
+        .group("mounts::remount", remount::TESTS)
+        .group("mounts::words", words::TESTS)
         .group("mounts::sources", sources::TESTS)
         .group("mounts::targets", targets::TESTS)
         .group("mounts::propagation", propagation::TESTS)

@@ -4,6 +4,7 @@ mod confine;
 mod cpus;
 mod devices;
 mod hooks;
+mod id_maps;
 mod landlock;
 mod mounts;
 mod namespaces;

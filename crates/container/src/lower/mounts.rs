@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use coracle_cgroup::{Hierarchy, Mode};
-use coracle_init::plan::{BindSource, MountKind, MountStep, MountsPlan};
+use coracle_init::plan::{BindPlan, BindSource, MountKind, MountStep, MountsPlan};
 use coracle_mount::{
     CgroupMount, CgroupV1Entry, Filesystem, MountFlags, MountOptions, Parameter, Propagation,
-    PropagationKind,
+    PropagationKind, SourceLink,
 };
 use coracle_spec::Spec;
 use coracle_spec::types::{Linux, Mount};
 
-use super::{Context, devices, invalid};
+use super::{Context, devices, id_maps, invalid};
 use crate::Result;
 
 pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> Result<MountsPlan> {
     let Spec { root, linux, .. } = spec;
     let root_path = context.bundle.join(&root.path);
-    let lowering = Lowering { context, root: &root_path };
+    let lowering = Lowering { context, root: &root_path, linux };
     let mut steps = Vec::new();
     let mut readonly_later = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -31,7 +31,7 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> R
     }
     let own_dev = !steps
         .iter()
-        .any(|step| step.path == Path::new("/dev") && matches!(step.kind, MountKind::Bind { .. }));
+        .any(|step| step.path == Path::new("/dev") && matches!(step.kind, MountKind::Bind(_)));
     let propagation = rootfs_propagation(linux)?;
     Ok(MountsPlan {
         outside: outside(propagation),
@@ -76,33 +76,31 @@ fn rootfs_propagation(linux: &Linux) -> Result<Option<Propagation>> {
     name.map(|name| Propagation::named(name).ok_or_else(|| unknown(name))).transpose()
 }
 
+/// File systems whose files SELinux' policy labels.
+const LABELLED_BY_POLICY: [&str; 5] = ["cgroup", "cgroup2", "mqueue", "proc", "sysfs"];
+
 /// What the mounts have in common.
 struct Lowering<'plan> {
     context: &'plan Context<'plan>,
     root: &'plan Path,
+    linux: &'plan Linux,
 }
 
 impl Lowering<'_> {
     fn step(&self, mount: &Mount, name: String) -> Result<MountStep> {
-        let options = MountOptions::parse(mount.options.iter().map(String::as_str))
-            .map_err(|error| invalid(format!("{name}/options"), error.to_string()))?;
-        let path = mount.destination.clone();
+        let mut options = MountOptions::parse(mount.options.iter().map(String::as_str));
         let fstype = mount.kind.as_deref().unwrap_or_default();
-        let bind = options.bind.or((fstype == "bind").then_some(false));
-        if options.copy_up && (bind.is_some() || fstype != "tmpfs") {
-            let message = "tmpcopyup is for a tmpfs: leave it out";
-            return Err(invalid(format!("{name}/options"), message));
-        }
-        let kind = match (bind, fstype) {
-            (Some(recursive), _) => {
-                if let Some(parameter) = options.parameters.first() {
-                    let message = format!("a bind mount takes no file system option: {parameter}");
-                    return Err(invalid(format!("{name}/options"), message));
-                }
-                let missing = || invalid(format!("{name}/source"), "must be given");
-                let source = mount.source.as_deref().ok_or_else(missing)?;
-                MountKind::Bind { source: self.source(source), recursive }
+        options.bind = options.bind.or((fstype == "bind").then_some(false));
+        check(mount, &options).map_err(|message| invalid(format!("{name}/options"), message))?;
+        let path = mount.destination.clone();
+        let attributes = options.attributes.clone();
+        let new = options.bind.is_none() && !options.remount;
+        let labelled = new && self.label(fstype, &mut options.parameters);
+        let kind = match (options.bind, fstype) {
+            (bind, _) if options.remount => {
+                MountKind::Remount { parameters: bind.is_none().then_some(options.parameters) }
             }
+            (Some(recursive), _) => self.bind(mount, &options, recursive, &name)?,
             (None, "cgroup" | "cgroup2") => self.cgroup(),
             (None, "") => {
                 let message = "must be given, or bind among the options";
@@ -115,7 +113,40 @@ impl Lowering<'_> {
                 copy_up: options.copy_up,
             }),
         };
-        Ok(MountStep { name, path, kind, attributes: options.attributes })
+        let label = if labelled { ", labelled by /linux/mountLabel" } else { "" };
+        Ok(MountStep { name: format!("{name}{label}"), path, kind, attributes })
+    }
+
+    /// Adds `/linux/mountLabel` to what the driver is told, if files of this type have labels of their own,
+    /// and the mount's options do not say which.
+    fn label(&self, fstype: &str, parameters: &mut Vec<Parameter>) -> bool {
+        let Some(label) = &self.linux.mount_label else { return false };
+        let known = parameters.iter().any(|parameter| parameter.key == "context");
+        if known || label.is_empty() || LABELLED_BY_POLICY.contains(&fstype) {
+            return false;
+        }
+        parameters.push(Parameter::new("context", label));
+        true
+    }
+
+    fn bind(
+        &self,
+        mount: &Mount,
+        options: &MountOptions,
+        recursive: bool,
+        name: &str,
+    ) -> Result<MountKind> {
+        let missing = || invalid(format!("{name}/source"), "must be given");
+        let source = mount.source.as_deref().ok_or_else(missing)?;
+        let id_map = id_maps::lower(mount, options.id_map.as_ref(), self.linux)
+            .map_err(|message| invalid(format!("{name}/options"), format!("idmap {message}")))?;
+        let source = match id_map {
+            // It is for the host to map the owners of its files.
+            Some(_) => BindSource::Host(self.context.bundle.join(source)),
+            None => self.source(source),
+        };
+        let (link, over_link) = (options.source_link, options.over_link);
+        Ok(MountKind::Bind(BindPlan { source, recursive, link, over_link, id_map }))
     }
 
     /// A source inside the root file system may be something that was mounted there before.
@@ -139,12 +170,11 @@ impl Lowering<'_> {
                     copies: own.cloned().into_iter().collect(),
                 },
                 // A new mount from the host's namespace would change the options of the host's.
-                (false, _) => MountKind::Bind {
-                    source: BindSource::Host(
-                        mount_point.unwrap_or(Path::new("/sys/fs/cgroup")).into(),
-                    ),
-                    recursive: true,
-                },
+                (false, _) => {
+                    let path = mount_point.unwrap_or(Path::new("/sys/fs/cgroup")).into();
+                    let bind = BindPlan::new(BindSource::Host(path));
+                    MountKind::Bind(BindPlan { recursive: true, ..bind })
+                }
             };
         }
         let legacy: Vec<_> = cgroups.hierarchies().iter().filter(|h| !h.is_v2()).collect();
@@ -165,6 +195,28 @@ impl Lowering<'_> {
             // It could not be made there: what is shown is at least not more than the caller has.
             hierarchy.mount_point().join(hierarchy.own().unwrap_or(Path::new("")))
         }))
+    }
+}
+
+/// Words that make no sense together; without this one would have no effect.
+fn check(mount: &Mount, options: &MountOptions) -> Result<(), String> {
+    let is_tmpfs = mount.kind.as_deref() == Some("tmpfs");
+    if options.copy_up && (options.bind.is_some() || options.remount || !is_tmpfs) {
+        return Err("tmpcopyup is for a tmpfs: leave it out".into());
+    }
+    if let (Some(_), Some(parameter)) = (options.bind, options.parameters.first()) {
+        return Err(format!("a bind mount takes no file system option: {parameter}"));
+    }
+    let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    let of_bind = [
+        ("idmap", mapped || options.id_map.is_some()),
+        ("dest-nofollow", options.over_link),
+        ("src-nofollow and copy-symlink", options.source_link != SourceLink::Follow),
+    ];
+    let is_bind = options.bind.is_some() && !options.remount;
+    match of_bind.iter().find(|(_, asked)| *asked && !is_bind) {
+        Some((word, _)) => Err(format!("{word} is for a new bind mount: leave it out")),
+        None => Ok(()),
     }
 }
 

@@ -77,7 +77,7 @@ fn kind(oci: NamespaceType) -> NamespaceKind {
     }
 }
 
-fn id_map(mappings: &[types::IdMapping]) -> IdMap {
+pub(super) fn id_map(mappings: &[types::IdMapping]) -> IdMap {
     let mapping = |oci: &types::IdMapping| IdMapping {
         inside: oci.container_id,
         outside: oci.host_id,

@@ -1,6 +1,7 @@
 //! The launcher: from the host's namespaces to a child in the container's.
 
 mod existing;
+mod mapped;
 mod new;
 
 use std::io::IsTerminal;

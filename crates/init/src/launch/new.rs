@@ -1,15 +1,19 @@
 //! Before the birth of a new container's first process.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use coracle_mount::SourceLink;
 use coracle_ns::{NamespaceKind, join_all, unshare};
 use coracle_sys::procfs::ProcRoot;
 use rustix::thread::UnshareFlags;
 
 use super::Launcher;
+use super::mapped::Mapper;
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{BindSource, MountKind, MountsPlan, NamespacesPlan, NewPlan};
+use crate::plan::{
+    BindPlan, BindSource, MountKind, MountStep, MountsPlan, NamespacesPlan, NewPlan,
+};
 use crate::setup::{Source, Sources, Surroundings};
 
 impl Launcher {
@@ -20,7 +24,9 @@ impl Launcher {
         proc: &ProcRoot,
     ) -> Result<(Surroundings, UnshareFlags), InitError> {
         let namespaces = &plan.namespaces;
-        self.join(namespaces)?;
+        let joined = self.joined(namespaces)?;
+        let mapped = map_sources(plan, &joined, proc)?;
+        Self::join(&joined)?;
         if namespaces.create.contains(NamespaceKind::Time) {
             // It is entered by later children only, and its clocks can be set until then.
             unshare(NamespaceKind::Time).step("creating the time namespace")?;
@@ -31,14 +37,17 @@ impl Launcher {
         // The time namespace is made already; the cgroup namespace starts where the child is then.
         create.remove(NamespaceKind::Time);
         create.remove(NamespaceKind::Cgroup);
-        Ok((Surroundings::New(sources(&plan.mounts, lend)), create.flags()))
+        Ok((Surroundings::New(sources(&plan.mounts, mapped, lend)), create.flags()))
     }
 
-    fn join(&mut self, namespaces: &NamespacesPlan) -> Result<(), InitError> {
-        let mut joined = Vec::new();
-        for (kind, slot) in &namespaces.join {
-            joined.push((*kind, self.descriptors.take(*slot)?));
-        }
+    fn joined(
+        &mut self,
+        plan: &NamespacesPlan,
+    ) -> Result<Vec<(NamespaceKind, OwnedFd)>, InitError> {
+        plan.join.iter().map(|(kind, slot)| Ok((*kind, self.descriptors.take(*slot)?))).collect()
+    }
+
+    fn join(joined: &[(NamespaceKind, OwnedFd)]) -> Result<(), InitError> {
         if !joined.is_empty() {
             Self::hide_from_tracers()?;
         }
@@ -47,20 +56,36 @@ impl Launcher {
     }
 }
 
+/// The sources whose owners are mapped, for each step.
+fn map_sources(
+    plan: &NewPlan,
+    joined: &[(NamespaceKind, OwnedFd)],
+    proc: &ProcRoot,
+) -> Result<Vec<Option<Source>>, InitError> {
+    let users = joined.iter().find(|(kind, _)| *kind == NamespaceKind::User);
+    let users = users.map(|(_, fd)| fd.as_fd());
+    let mut mapper = Mapper::new(proc, users, plan.namespaces.has_user_namespace());
+    plan.mounts.steps.iter().map(|step| mapper.source(step)).collect()
+}
+
 /// What is mounted from the host. In a new user namespace some of it may be out of reach, so the launcher
 /// lends its rights.
-fn sources(mounts: &MountsPlan, lend: bool) -> Sources {
-    let of_step = |kind: &MountKind| match kind {
-        MountKind::Bind { source: BindSource::Host(path), recursive } => {
-            vec![Source::new(path, *recursive, lend)]
+fn sources(mounts: &MountsPlan, mapped: Vec<Option<Source>>, lend: bool) -> Sources {
+    let of_kind = |kind: &MountKind| match kind {
+        MountKind::Bind(BindPlan { source: BindSource::Host(path), recursive, link, .. }) => {
+            vec![Source::new(path, *recursive, *link, lend)]
         }
         MountKind::Cgroup { copies, .. } => {
-            copies.iter().map(|path| Source::new(path, true, lend)).collect()
+            copies.iter().map(|path| Source::new(path, true, SourceLink::Follow, lend)).collect()
         }
         _ => Vec::new(),
     };
+    let of_step = |(step, mapped): (&MountStep, Option<Source>)| match mapped {
+        Some(source) => vec![source],
+        None => of_kind(&step.kind),
+    };
     Sources {
         root: Source::root(&mounts.root, lend),
-        binds: mounts.steps.iter().map(|step| of_step(&step.kind)).collect(),
+        binds: mounts.steps.iter().zip(mapped).map(of_step).collect(),
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use confine::{ConfinePlan, SeccompPlan};
 pub use existing::ExistingPlan;
 pub use hooks::{HookPlan, HooksPlan};
-pub use mounts::{BindSource, MountKind, MountStep, MountsPlan};
+pub use mounts::{BindPlan, BindSource, IdMapPlan, MountKind, MountStep, MountUsers, MountsPlan};
 pub use namespaces::{CgroupEntry, NamespacesPlan};
 pub use process::{CpuAffinity, ProcessPlan, StartGate, TerminalPlan};
 

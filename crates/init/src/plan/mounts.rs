@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use coracle_mount::{Attributes, CgroupMount, DeviceNode, Filesystem, Propagation};
+use coracle_mount::{
+    Attributes, CgroupMount, DeviceNode, Filesystem, Parameter, Propagation, SourceLink,
+};
+use coracle_ns::idmap::IdMap;
 use serde::{Deserialize, Serialize};
 
 /// The container's root and everything mounted and made in it, in order.
@@ -53,11 +56,11 @@ pub enum MountKind {
     /// A new file system.
     Filesystem(Filesystem),
     /// Something that exists.
-    Bind {
-        /// What.
-        source: BindSource,
-        /// With the mounts below.
-        recursive: bool,
+    Bind(BindPlan),
+    /// What is mounted there already, changed.
+    Remount {
+        /// What the driver of its file system is told; nothing to change the mount alone.
+        parameters: Option<Vec<Parameter>>,
     },
     /// The container's cgroups.
     Cgroup {
@@ -75,4 +78,50 @@ pub enum BindSource {
     Host(PathBuf),
     /// A path of the container, mounted or made before.
     Container(PathBuf),
+}
+
+/// Something to be bind-mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindPlan {
+    /// What.
+    pub source: BindSource,
+    /// With the mounts below.
+    pub recursive: bool,
+    /// What a symbolic link as the source stands for.
+    pub link: SourceLink,
+    /// A symbolic link in its place is covered, not followed.
+    pub over_link: bool,
+    /// How owners differ from those of the source. The source is a path of the host then.
+    pub id_map: Option<IdMapPlan>,
+}
+
+impl BindPlan {
+    /// What `source` is or points to, alone.
+    pub fn new(source: BindSource) -> Self {
+        let link = SourceLink::default();
+        Self { source, recursive: false, link, over_link: false, id_map: None }
+    }
+}
+
+/// How the owners of files are mapped on a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMapPlan {
+    /// Through which maps.
+    pub users: MountUsers,
+    /// On the mounts below, too.
+    pub recursive: bool,
+}
+
+/// The maps of an id-mapped mount: the inside is what the file system has, the outside what the host sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountUsers {
+    /// These.
+    Maps {
+        /// For users.
+        uids: IdMap,
+        /// For groups.
+        gids: IdMap,
+    },
+    /// Those of the user namespace that the container joins.
+    Joined,
 }

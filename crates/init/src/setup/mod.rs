@@ -11,14 +11,12 @@ mod identity;
 mod namespaces;
 mod rootfs;
 mod session;
+mod source;
 mod start;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 
-use coracle_mount::{DetachedMount, MountFlags};
 use coracle_process::Channel;
-use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
 
 use crate::InitError;
@@ -27,6 +25,7 @@ use crate::wire::{self, Descriptors, ToHost, ToInit, WireError};
 
 pub(crate) use existing::Entrance;
 pub(crate) use identity::setgroups_allowed;
+pub(crate) use source::{Found, Source, find};
 
 /// What the launcher has made ready for the container around the process.
 pub(crate) enum Surroundings {
@@ -42,58 +41,6 @@ pub(crate) struct Sources {
     pub(crate) root: Source,
     /// For each step of the mounts, what it needs.
     pub(crate) binds: Vec<Vec<Source>>,
-}
-
-/// Something of the host to be mounted in the container.
-///
-/// It is copied in the container's mount namespace: if that belongs to another user namespace, the kernel
-/// keeps the restrictions of its mounts there. Only what that user may not reach is taken from the launcher,
-/// to whose copy these locks do not apply.
-pub(crate) struct Source {
-    path: PathBuf,
-    recursive: bool,
-    is_root: bool,
-    lent: Option<DetachedMount>,
-}
-
-impl Source {
-    /// What is at `path`; lent by the launcher if `lend`.
-    pub(crate) fn new(path: &Path, recursive: bool, lend: bool) -> Self {
-        let mut source = Self { path: path.into(), recursive, is_root: false, lent: None };
-        // Where the launcher fails, so will the child, and say why.
-        source.lent = lend.then(|| source.copy().ok()).flatten();
-        source
-    }
-
-    /// The root file system.
-    pub(crate) fn root(path: &Path, lend: bool) -> Self {
-        let mut source = Self { path: path.into(), recursive: true, is_root: true, lent: None };
-        source.lent = lend.then(|| source.copy().ok()).flatten();
-        source
-    }
-
-    /// The mount, on which flags in `clear` are to be lowered.
-    pub(crate) fn into_mount(self, clear: MountFlags) -> coracle_mount::Result<DetachedMount> {
-        match (self.copy(), self.lent) {
-            (Err(coracle_mount::Error::Source { source, .. }), Some(lent))
-                if source.errno() == Errno::ACCESS =>
-            {
-                if lent.flags()?.intersects(clear) {
-                    let reason = "the host's mount has a flag that the options would lower";
-                    return Err(coracle_mount::Error::Forbidden { path: self.path, reason });
-                }
-                Ok(lent)
-            }
-            (copy, _) => copy,
-        }
-    }
-
-    fn copy(&self) -> coracle_mount::Result<DetachedMount> {
-        match self.is_root {
-            true => DetachedMount::copy_of_root(&self.path),
-            false => DetachedMount::copy_of_path(&self.path, self.recursive),
-        }
-    }
 }
 
 /// A container being built.

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use coracle_mount::{
     Attributes, CgroupMount, DetachedMount, MountFlags, Propagation, PropagationKind, Rootfs,
+    SourceLink,
 };
 use coracle_process::Pty;
 
-use super::{Setup, Source, Sources};
+use super::{Found, Setup, Source, Sources};
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{BindSource, MountKind, MountStep, MountsPlan, NewPlan, TerminalPlan};
+use crate::plan::{BindPlan, BindSource, MountKind, MountStep, MountsPlan, NewPlan, TerminalPlan};
 
 impl Setup<'_> {
     /// Builds the root and makes it ours; returns the terminal, if there is to be one.
@@ -20,7 +21,7 @@ impl Setup<'_> {
         sources: Sources,
     ) -> Result<Option<Pty>, InitError> {
         let mounts = &plan.mounts;
-        let tree = sources.root.into_mount(MountFlags::empty()).step("opening /root/path")?;
+        let tree = sources.root.tree(MountFlags::empty()).step("opening /root/path")?;
         let copies = copy_sources(mounts, sources.binds)?;
         let mut root = Rootfs::mount(tree, &mounts.root, mounts.outside)
             .step("mounting the root file system")?;
@@ -75,7 +76,7 @@ impl Setup<'_> {
 fn copy_sources(
     mounts: &MountsPlan,
     sources: Vec<Vec<Source>>,
-) -> Result<Vec<Vec<DetachedMount>>, InitError> {
+) -> Result<Vec<Vec<Found>>, InitError> {
     let outside = Some(mounts.outside).filter(|_| !shares_mounts(mounts));
     let copy = |(step, sources): (&MountStep, Vec<Source>)| {
         let clear = step.attributes.clear | step.attributes.recursive_clear;
@@ -117,42 +118,80 @@ fn cut_off(
     source: Source,
     clear: MountFlags,
     outside: Option<Propagation>,
-) -> coracle_mount::Result<DetachedMount> {
-    let tree = source.into_mount(clear)?;
-    outside.map(|propagation| propagation.apply(&tree)).transpose()?;
-    Ok(tree)
+) -> coracle_mount::Result<Found> {
+    let found = source.found(clear)?;
+    if let (Found::Tree(tree), Some(outside)) = (&found, outside) {
+        outside.apply(tree)?;
+    }
+    Ok(found)
 }
 
 fn failure(step: &MountStep, error: &coracle_mount::Error) -> InitError {
     InitError::new(format!("mounting {} ({})", step.path.display(), step.name), error)
 }
 
-fn mount(
-    root: &mut Rootfs,
-    step: &MountStep,
-    copies: Vec<DetachedMount>,
-) -> coracle_mount::Result<()> {
+fn mount(root: &mut Rootfs, step: &MountStep, copies: Vec<Found>) -> coracle_mount::Result<()> {
     let MountStep { path, kind, attributes, .. } = step;
     let mut copies = copies.into_iter();
     match kind {
         MountKind::Filesystem(filesystem) => {
             root.mount_filesystem(path, filesystem, attributes).map(drop)
         }
-        MountKind::Bind { source: BindSource::Container(source), recursive } => {
-            let tree = root.copy_of(source, *recursive)?;
-            root.bind(path, tree, attributes).map(drop)
+        MountKind::Bind(bind) => {
+            let found = match &bind.source {
+                BindSource::Container(source) => Some(find_inside(root, source, bind)?),
+                BindSource::Host(_) => copies.next(),
+            };
+            found.map_or(Ok(()), |found| bind_to(root, step, bind, found))
         }
-        MountKind::Bind { source: BindSource::Host(_), .. } => {
-            copies.try_for_each(|tree| root.bind(path, tree, attributes).map(drop))
+        MountKind::Remount { parameters: Some(parameters) } => {
+            root.reconfigure(path, parameters, attributes)
         }
+        MountKind::Remount { parameters: None } => root.remount(path, attributes),
         MountKind::Cgroup { mount: CgroupMount::Unified, .. } => {
-            root.mount_cgroup_unified(path, attributes, copies.next()).map(drop)
+            root.mount_cgroup_unified(path, attributes, trees(copies).next()).map(drop)
         }
         MountKind::Cgroup { mount: CgroupMount::Legacy { entries, links }, .. } => {
-            let copies = copies.map(Some).chain(std::iter::repeat_with(|| None));
+            let copies = trees(copies).map(Some).chain(std::iter::repeat_with(|| None));
             let entries = entries.iter().zip(copies);
             root.mount_cgroup_legacy(path, attributes, entries, links)
         }
+    }
+}
+
+fn trees(found: impl Iterator<Item = Found>) -> impl Iterator<Item = DetachedMount> {
+    found.filter_map(|found| match found {
+        Found::Tree(tree) => Some(tree),
+        Found::Link(_) => None,
+    })
+}
+
+/// A source inside the container.
+fn find_inside(root: &Rootfs, path: &Path, bind: &BindPlan) -> coracle_mount::Result<Found> {
+    let tree = match bind.link {
+        SourceLink::Follow => root.copy_of(path, bind.recursive)?,
+        SourceLink::Itself => root.copy_of_link(path, bind.recursive)?,
+        SourceLink::Copy => match root.read_link(path)? {
+            Some(text) => return Ok(Found::Link(text)),
+            None => root.copy_of(path, bind.recursive)?,
+        },
+    };
+    Ok(Found::Tree(tree))
+}
+
+fn bind_to(
+    root: &mut Rootfs,
+    step: &MountStep,
+    bind: &BindPlan,
+    found: Found,
+) -> coracle_mount::Result<()> {
+    let MountStep { path, attributes, .. } = step;
+    match found {
+        Found::Link(text) => root.make_link(path, &text),
+        Found::Tree(tree) if bind.over_link => {
+            root.bind_over_link(path, tree, attributes).map(drop)
+        }
+        Found::Tree(tree) => root.bind(path, tree, attributes).map(drop),
     }
 }
 

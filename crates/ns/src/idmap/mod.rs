@@ -1,12 +1,14 @@
 //! The id maps of user namespaces; see user_namespaces(7).
 
 mod helper;
+mod namespace;
 mod write;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use namespace::user_namespace;
 pub use write::write_maps;
 
 /// A range of ids inside a user namespace and where it lies outside.

@@ -24,10 +24,9 @@ mod sysctl;
 mod text;
 
 pub(crate) use document::{document, lone_process, lone_resources};
-pub(crate) use report::{At, Fault, Report};
+pub(crate) use report::Report;
 pub use sysctl::sysctl_path;
 
-/// Fields that are not supported yet can only be tested here: a load refuses them anyway.
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

@@ -54,12 +54,12 @@ fn is_root(path: &Path) -> bool {
     depth == 0
 }
 
-/// A bind mount needs a source; any other mount needs a filesystem type.
+/// A bind mount needs a source, any other mount a filesystem type, and a change of a mount neither.
 fn source(report: &mut Report, at: &At<'_>, mount: &Map<'_>) {
-    let (name, hint) = if is_bind(mount) {
-        ("source", "name the file or directory to bind")
-    } else if has_option(mount, "remount") {
+    let (name, hint) = if has_option(mount, "remount") {
         return;
+    } else if is_bind(mount) {
+        ("source", "name the file or directory to bind")
     } else {
         ("type", "name the filesystem, as \"tmpfs\", or add the option \"bind\"")
     };
