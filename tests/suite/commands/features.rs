@@ -169,7 +169,7 @@ fn says_what_is_supported(t: &mut Context) -> Result<Verdict> {
     let mapping = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
     for (pointer, value, said) in [
         ("/process/apparmorProfile", json!("unconfined"), is_true("apparmor/enabled")),
-        ("/process/selinuxLabel", json!("a:b:c:s0"), is_true("selinux/enabled")),
+        ("/linux/mountLabel", json!("a:b:c:s0"), is_true("selinux/enabled")),
         ("/linux/intelRdt/closID", json!("x"), is_true("intelRdt/enabled")),
         ("/linux/intelRdt/schemata", json!(["L3:0=f"]), is_true("intelRdt/schemata")),
         ("/linux/intelRdt/enableMonitoring", json!(true), is_true("intelRdt/monitoring")),

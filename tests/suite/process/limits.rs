@@ -156,6 +156,16 @@ fn refuses_parameters_of_the_host(t: &mut Context) -> Result<Verdict> {
     let shared = t.bundle()?.without_namespace("ipc");
     with(shared, "kernel.msgmax", "1")?.refused(&["kernel.msgmax", "ipc"])?;
     need!(t.is_coracle(), "others pass on what the kernel refuses in other words");
+    // A namespace that is joined may be the host's own, under any of its names.
+    for (kind, file, name) in [
+        ("network", "net", "net.ipv4.ip_forward"),
+        ("ipc", "ipc", "kernel.msgmax"),
+        ("uts", "uts", "kernel.domainname"),
+    ] {
+        let joined = t.bundle()?.remove("/hostname");
+        let joined = joined.namespace(kind, Some(&format!("/proc/self/ns/{file}")));
+        with(joined, name, "1")?.refused(&["/linux/sysctl", "would change the host"])?;
+    }
     with(t.bundle()?, "net.ipv4.nosuch", "1")?.refused(&["/linux/sysctl", "nosuch"])?;
     with(t.bundle()?, "net.ipv4.ip_forward", "much")?.refused(&["/linux/sysctl", "ip_forward"])?;
     Ok(Passed)
