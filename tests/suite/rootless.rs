@@ -25,6 +25,7 @@ const TESTS: &[Test] = tests![
     shares_the_network_and_shows_sys,
     says_what_is_not_limited,
     says_nothing_of_limits_that_nobody_asked_for,
+    says_that_only_root_shifts_clocks,
     insists_on_limits_if_asked,
     keeps_containers_where_the_user_may,
     cannot_become_a_user_that_is_not_mapped,
@@ -192,6 +193,13 @@ fn says_nothing_of_limits_that_nobody_asked_for(t: &mut Context) -> Result<Verdi
     ]);
     let bundle = bundle(t)?.set("/linux/resources", json!({"devices": usual}));
     check_eq!(run(t, &bundle.args(&["true"]))?.expect(0)?.stderr, "");
+    Ok(Passed)
+}
+
+fn says_that_only_root_shifts_clocks(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others say it in other words");
+    let bundle = bundle(t)?.namespace("time", None);
+    run(t, &bundle)?.refused(&["time namespace", "only root can"])?;
     Ok(Passed)
 }
 

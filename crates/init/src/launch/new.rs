@@ -29,7 +29,9 @@ impl Launcher {
         Self::join(&joined)?;
         if namespaces.create.contains(NamespaceKind::Time) {
             // It is entered by later children only, and its clocks can be set until then.
-            unshare(NamespaceKind::Time).step("creating the time namespace")?;
+            unshare(NamespaceKind::Time).step(
+                "creating the time namespace (only root can: it is there before the user namespace)",
+            )?;
             namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")?;
         }
         let lend = namespaces.create.contains(NamespaceKind::User);
