@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use coracle_seccomp::Listener;
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Cmd, Container, Context, Output, Result, Suite, Test, Verdict, check, check_eq,
-    check_has, need, tests,
+    Bundle, Cmd, Container, Context, DescriptorServer, Output, Result, Suite, Test, Verdict, check,
+    check_eq, check_has, need, tests,
 };
 use serde_json::json;
 
@@ -33,6 +34,7 @@ const TESTS: &[Test] = tests![
     maps_more_users_with_newuidmap,
     cannot_reach_containers_of_root,
     is_confined_as_others_are,
+    asks_the_agent_of_the_user,
     says_that_it_needs_a_user_namespace,
     says_which_limit_is_in_the_way,
 ];
@@ -298,6 +300,31 @@ fn is_confined_as_others_are(t: &mut Context) -> Result<Verdict> {
     check_has!(output.stdout, "CapBnd:\t0000000020000420", "NoNewPrivs:\t1", "Seccomp:\t2");
     check_eq!(output.stderr.matches("Read-only file system").count(), 2);
     check!(output.stderr.contains("ermission denied") || output.stderr.contains("not permitted"));
+    Ok(Passed)
+}
+
+fn asks_the_agent_of_the_user(t: &mut Context) -> Result<Verdict> {
+    let path = t.path("agent");
+    let agent = DescriptorServer::listen(&path)?;
+    t.give_to_user(&path)?;
+    for flag in [true, false] {
+        let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]);
+        let bundle = bundle(t)?.set("/process/noNewPrivileges", flag).set(
+            "/linux/seccomp",
+            json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "listenerPath": path.to_string_lossy(),
+                "syscalls": rules,
+            }),
+        );
+        let bundle = bundle.script("mkdir /proc/nothing; echo $?");
+        let running = t.as_user(t.run_with(&bundle, &[])?).spawn()?;
+        let listener = Listener::from(agent.receive()?.0);
+        let call = listener.receive()?;
+        let call = call.ok_or_else(|| anyhow::anyhow!("no call came"))?;
+        listener.respond(&call, 0)?;
+        check_eq!(running.wait()?.expect(0)?.text(), "0");
+    }
     Ok(Passed)
 }
 
