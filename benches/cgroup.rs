@@ -3,7 +3,7 @@
 //! Runtimes have no command that only makes a cgroup. Three things come close, and all take turns:
 //!
 //! - `update` of a created container with a document of limits: the start of a program and the writes;
-//! - `create` and `delete` of a container with these limits, less the same without any, in the fastest tenth;
+//! - `create` and `delete` of a container with these limits, and the same without any;
 //! - within this process, a cgroup that is made, limited and removed by coracle-cgroup, and by nothing
 //!   but the system calls that it takes: a directory in each hierarchy, a write for each limit.
 //!
@@ -241,20 +241,15 @@ fn by_system_calls() -> anyhow::Result<f64> {
 type Times = [Vec<f64>; 3];
 
 fn print_runtimes(runtimes: &[Runtime], times: &[Times]) {
-    println!("| | `update` with limits | | what limits add to `create` and `delete` | |");
-    println!("|---|---|---|---|---|");
-    let medians: Vec<_> = times
-        .iter()
-        .map(|[update, plain, limited]| [median(update), fast(limited) - fast(plain)])
-        .collect();
-    for (runtime, [update, added]) in runtimes.iter().zip(&medians) {
-        let name = runtime.program.file_name().unwrap_or_default().display();
-        let [update_ratio, added_ratio] = [update / medians[0][0], added / medians[0][1]];
-        println!(
-            "| {name} | {:.2} ms | **×{update_ratio:.2}** | {:.2} ms | **×{added_ratio:.2}** |",
-            update / 1e3,
-            added / 1e3
-        );
+    println!("| median | `update` | `create` and `delete` without limits | with limits |");
+    println!("|---|---|---|---|");
+    let medians: Vec<_> = times.iter().map(|times| times.each_ref().map(|it| median(it))).collect();
+    for (runtime, times) in runtimes.iter().zip(&medians) {
+        print!("| {} |", runtime.program.file_name().unwrap_or_default().display());
+        for (time, first) in times.iter().zip(medians[0]) {
+            print!(" {:.2} ms **×{:.2}** |", time / 1e3, time / first);
+        }
+        println!();
     }
 }
 
@@ -263,16 +258,7 @@ fn micros(time: Duration) -> f64 {
 }
 
 fn median(values: &[f64]) -> f64 {
-    percentile(values, 50)
-}
-
-/// A difference of medians drowns in what else the machine does; the times that nothing disturbed do not.
-fn fast(values: &[f64]) -> f64 {
-    percentile(values, 10)
-}
-
-fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_owned();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() * percent / 100).copied().unwrap_or(f64::NAN)
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
