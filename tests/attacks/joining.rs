@@ -65,6 +65,8 @@ fn is_blind(t: &Context, bundle: Bundle) -> Result<()> {
         for one in some.collect::<Result<Vec<_>>>()? {
             one.wait()?.expect(0)?;
         }
+        let seen = container.stdout()?;
+        check!(!seen.contains("escaped") && !seen.contains("wrote"), "{seen}");
     }
     let seen = container.stdout()?;
     check!(!seen.contains("escaped") && !seen.contains("wrote"), "{seen}");
