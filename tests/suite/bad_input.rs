@@ -30,7 +30,7 @@ const TESTS: &[Test] = tests![
     nothing_executable,
     a_broken_program,
     a_working_directory_that_is_none,
-    unsupported_fields,
+    fields_that_nobody_knows,
     unknown_commands,
     unknown_flags,
     flags_without_values,
@@ -244,16 +244,9 @@ fn a_working_directory_that_is_none(t: &mut Context) -> Result<Verdict> {
     Ok(Passed)
 }
 
-fn unsupported_fields(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle(), "others support them");
-    let fields = [
-        ("/linux/personality", json!({"domain": "LINUX32"})),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0})),
-    ];
-    for (pointer, value) in fields {
-        run(t, &t.bundle()?.set(pointer, value))?.refused(&[pointer, "not supported"])?;
-    }
-    // What nobody knows may be from the future, and is only mentioned.
+/// They may be from the future, and are only mentioned.
+fn fields_that_nobody_knows(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "others say nothing");
     let output = t.run(&t.bundle()?.set("/linux/fromTheFuture", 1))?.expect(0)?;
     output.says(&["warning", "fromTheFuture"])?;
     Ok(Passed)
