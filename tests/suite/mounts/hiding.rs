@@ -1,6 +1,7 @@
 //! `/linux/maskedPaths` and `/linux/readonlyPaths`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use coracle_testkit::Verdict::Passed;
@@ -13,6 +14,7 @@ use super::{at, check_flags, mounts_in};
 
 pub const TESTS: &[Test] = tests![
     masks_files_and_directories,
+    masks_and_protects_every_kind_of_target,
     masks_what_the_default_configuration_masks,
     protects_paths,
     protects_what_the_default_configuration_protects,
@@ -33,6 +35,42 @@ fn masks_files_and_directories(t: &mut Context) -> Result<Verdict> {
     check_eq!(output.text(), "/root:\n\n/secrets:");
     check!(output.stderr.contains("Read-only file system"), "{output}");
     check_eq!(fs::read_to_string(root.join("secret"))?, "secret\n");
+    Ok(Passed)
+}
+
+fn masks_and_protects_every_kind_of_target(t: &mut Context) -> Result<Verdict> {
+    let bundle = t.bundle()?.writable();
+    let root = bundle.rootfs();
+    fs::create_dir(root.join("dir"))?;
+    fs::write(root.join("dir/inside"), "seen\n")?;
+    fs::write(root.join("file"), "seen\n")?;
+    symlink("/etc/passwd", root.join("link"))?;
+    symlink("nowhere", root.join("dangling"))?;
+    let bundle = bundle.push("/linux/devices", json!({"path": "/dev/pipe", "type": "p"}));
+    let bundle = bundle.mount("/mnt/t", "tmpfs", "tmpfs", &[]);
+    let targets = json!([
+        "/file",
+        "/dir",
+        "/link",
+        "/dangling",
+        "/dev/zero",
+        "/dev/pipe",
+        "/mnt/t",
+        "/missing",
+        "/file",
+        "/dir",
+        "/mnt/t",
+        "/etc/passwd",
+    ]);
+    let script = "cat /file /link /etc/passwd /dev/zero /dev/pipe; ls /dir /mnt/t | grep -v :";
+    let masked = bundle.clone().set("/linux/maskedPaths", targets.clone());
+    check_eq!(t.run(&masked.script(script))?.text(), "");
+    let protected = bundle.set("/linux/readonlyPaths", targets);
+    let script = "echo > /file; echo > /link; touch /dir/x /mnt/t/x; cat /file /dir/inside
+        head -c 1 /dev/zero | wc -c; test -p /dev/pipe && echo pipe";
+    let output = t.run(&protected.script(script))?.expect(0)?;
+    check_eq!(output.lines(), ["seen", "seen", "1", "pipe"]);
+    check_eq!(output.stderr.matches("Read-only file system").count(), 4);
     Ok(Passed)
 }
 

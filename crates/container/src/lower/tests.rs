@@ -4,6 +4,7 @@ use std::path::Path;
 
 use coracle_caps::CapSet;
 use coracle_cgroup::{CgroupPath, CgroupRoot};
+use coracle_init::plan::{MountKind, MountStep};
 use coracle_spec::LoadedSpec;
 use serde_json::{Value, json};
 
@@ -56,6 +57,40 @@ fn a_source_in_the_root_is_found_there() {
     });
     let steps = lowered.unwrap().mounts.steps;
     insta::assert_debug_snapshot!(steps.last().unwrap());
+}
+
+#[test]
+fn labels_go_to_what_has_labels_of_its_own() {
+    let lowered = lowered(|spec| {
+        spec["linux"]["mountLabel"] = json!("u:r:t:s0:c1,c2");
+        let options = json!(["context=\"u:r:other:s0\""]);
+        let own = json!({"destination": "/own", "type": "tmpfs", "options": options});
+        let bind = json!({"destination": "/bind", "source": "/srv", "options": ["bind"]});
+        spec["mounts"].as_array_mut().unwrap().extend([own, bind]);
+    });
+    let context = |step: &MountStep| match &step.kind {
+        MountKind::Filesystem(filesystem) => {
+            let mut parameters = filesystem.parameters.iter();
+            parameters.find(|it| it.key == "context").map(|it| it.to_string())
+        }
+        _ => None,
+    };
+    let steps = lowered.unwrap().mounts.steps;
+    let found: Vec<_> =
+        steps.iter().map(|step| (step.path.to_str().unwrap(), context(step))).collect();
+    let label = Some("context=u:r:t:s0:c1,c2".to_owned());
+    let expected = [
+        ("/proc", None),
+        ("/dev", label.clone()),
+        ("/dev/pts", label.clone()),
+        ("/dev/shm", label),
+        ("/dev/mqueue", None),
+        ("/sys", None),
+        ("/sys/fs/cgroup", None),
+        ("/own", Some("context=u:r:other:s0".to_owned())),
+        ("/bind", None),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
