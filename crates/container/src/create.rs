@@ -209,7 +209,7 @@ impl Creation {
             self.lowered.namespaces.join.push((kind, slot));
         }
         self.builder.options.hand_over(&mut self.lowered.process, &mut self.handover)?;
-        launch.send(&self.plan(cgroup)?, &self.handover)?;
+        launch.send(self.plan(cgroup)?, &self.handover)?;
         Ok(launch)
     }
 

@@ -211,7 +211,7 @@ impl ExecBuilder {
         if let Some(rdt) = record.and_then(|record| record.rdt.as_ref()) {
             rdt.add(launch.pid())?;
         }
-        launch.send(&plan, &handover)?;
+        launch.send(plan, &handover)?;
         self.follow(launch, &sockets, agent.as_ref())
     }
 
@@ -337,7 +337,7 @@ fn check(process: &ProcessSpec) -> Result<()> {
 }
 
 /// The namespaces of the process that are not the caller's.
-fn namespaces_of(pid: i32, pidfd: &PidFd) -> Result<KindSet> {
+pub(crate) fn namespaces_of(pid: i32, pidfd: &PidFd) -> Result<KindSet> {
     let mut kinds = KindSet::default();
     for kind in NamespaceKind::ALL {
         let path = |process: &str| format!("/proc/{process}/ns/{}", kind.file_name());

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use coracle_cgroup::Entry;
-use coracle_init::plan::{CgroupEntry, Plan, Slot};
+use coracle_init::plan::{CgroupEntry, LivePlan, Plan, Slot, Task};
 use coracle_init::wire::{self, ToHost, ToInit};
 use coracle_process::{Channel, PidFd, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -96,9 +96,25 @@ impl Launch {
     }
 
     /// Hands over the plan.
-    pub(crate) fn send(&mut self, plan: &Plan, handover: &Handover) -> Result<()> {
+    pub(crate) fn send(&mut self, plan: Plan, handover: &Handover) -> Result<()> {
+        self.send_task(&Task::Process(Box::new(plan)), handover)
+    }
+
+    /// Has the program change the mounts of a container, and waits until that is done.
+    pub(crate) fn change_mounts(mut self, plan: LivePlan, handover: &Handover) -> Result<()> {
+        self.send_task(&Task::Mounts(plan), handover)?;
+        wait_readable(&self.channel, self.deadline())?;
+        match wire::receive::<ToHost>(&self.channel)? {
+            Some((ToHost::Done, _)) => self.reap_launcher(),
+            Some((ToHost::Failed(error), _)) => Err(error.into()),
+            Some(_) => Err(Error::Launch("it sent a message out of order".into())),
+            None => Err(self.death()),
+        }
+    }
+
+    fn send_task(&mut self, task: &Task, handover: &Handover) -> Result<()> {
         let descriptors: Vec<BorrowedFd<'_>> = handover.0.iter().map(AsFd::as_fd).collect();
-        match wire::send_plan(&self.channel, plan, &descriptors) {
+        match wire::send_plan(&self.channel, task, &descriptors) {
             Err(error) if error.is_hang_up() => Err(self.death()),
             sent => Ok(sent?),
         }

@@ -147,7 +147,14 @@ pub(crate) struct Entry {
 
 /// The right to change a container. It ends with the process that has it.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "it is held, not read")] OwnedFd);
+pub(crate) struct Lock(OwnedFd);
+
+impl Lock {
+    /// The same lock for another process: it is held until both have ended.
+    pub(crate) fn share(&self) -> Result<OwnedFd> {
+        self.0.try_clone().map_err(|error| Error::file("share", "the lock", error))
+    }
+}
 
 impl Entry {
     /// Waits for whoever is working on the container.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::InitError;
-use crate::plan::{Plan, Slot};
+use crate::plan::{Slot, Task};
 
 /// The longest message; a failure with its causes fits by far.
 const MESSAGE_LIMIT: usize = 64 << 10;
@@ -48,6 +48,8 @@ pub enum ToHost {
     Listener,
     /// All is done but the execution of the command.
     Ready,
+    /// The mounts are changed, and the program ends.
+    Done,
     /// A step failed, and the program ends.
     Failed(InitError),
 }
@@ -101,10 +103,10 @@ struct Hello {
 /// Sends the plan and the descriptors that its slots name.
 pub fn send_plan(
     channel: &Channel,
-    plan: &Plan,
+    task: &Task,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), WireError> {
-    let bytes = postcard::to_stdvec(plan)?;
+    let bytes = postcard::to_stdvec(task)?;
     let memory = File::from(memfd("coracle-plan", MemfdFlags::empty())?);
     memory.write_all_at(&bytes, 0)?;
     fcntl_add_seals(&memory, SEALS).map_err(std::io::Error::from)?;
@@ -123,7 +125,7 @@ fn memfd(name: &str, flags: MemfdFlags) -> std::io::Result<OwnedFd> {
 }
 
 /// Receives what [`send_plan`] sent.
-pub(crate) fn receive_plan(channel: &Channel) -> Result<(Plan, Descriptors), WireError> {
+pub(crate) fn receive_plan(channel: &Channel) -> Result<(Task, Descriptors), WireError> {
     let first = channel.receive(MESSAGE_LIMIT)?.ok_or(WireError::Protocol("no greeting"))?;
     let hello: Hello = postcard::from_bytes(&first.bytes)?;
     let [memory] = <[OwnedFd; 1]>::try_from(first.descriptors)
@@ -140,7 +142,7 @@ pub(crate) fn receive_plan(channel: &Channel) -> Result<(Plan, Descriptors), Wir
     Ok((read_plan(memory)?, Descriptors(descriptors)))
 }
 
-fn read_plan(memory: OwnedFd) -> Result<Plan, WireError> {
+fn read_plan(memory: OwnedFd) -> Result<Task, WireError> {
     let io = std::io::Error::from;
     if !fcntl_get_seals(&memory).map_err(io)?.contains(SEALS) {
         return Err(WireError::Protocol("the plan is not sealed"));

@@ -35,6 +35,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A mount that must stay, or none at all.
+    #[error("refusing to unmount {}: {reason}", path.display())]
+    Kept {
+        /// The path as the container sees it.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
     /// The file system driver refuses.
     #[error("cannot create a {fstype} file system{}", said(.messages))]
     Filesystem {

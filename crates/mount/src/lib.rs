@@ -52,6 +52,7 @@ mod mountinfo;
 mod options;
 mod pivot;
 mod remount;
+mod removable;
 mod rootfs;
 mod sysctl;
 

@@ -27,8 +27,12 @@ pub(crate) struct MountInfo {
 
 /// All mounts, as the kernel lists them.
 pub(crate) fn read() -> Result<Vec<MountInfo>, SyscallError> {
-    let mut file =
-        File::from(ProcRoot::open()?.open_file("thread-self/mountinfo", OFlags::RDONLY)?);
+    read_from(&ProcRoot::open()?)
+}
+
+/// The same from the procfs of the caller's pid namespace, wherever that is mounted.
+pub(crate) fn read_from(proc: &ProcRoot) -> Result<Vec<MountInfo>, SyscallError> {
+    let mut file = File::from(proc.open_file("thread-self/mountinfo", OFlags::RDONLY)?);
     let mut text = Vec::new();
     file.read_to_end(&mut text)
         .map_err(|error| SyscallError::from_io("read", "/proc/thread-self/mountinfo", &error))?;

@@ -32,7 +32,7 @@ pub use defaults::{default_document, default_spec, write_default};
 pub use error::{Error, Result, Violation};
 pub use features::Features;
 pub use id::ContainerId;
-pub use load::{LoadedProcess, LoadedResources, LoadedSpec};
+pub use load::{LoadedMounts, LoadedProcess, LoadedResources, LoadedSpec};
 pub use types::Spec;
 pub use validate::sysctl_path;
 

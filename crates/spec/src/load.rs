@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::json::{Map, Value};
-use crate::types::{Process, Resources};
+use crate::types::{Mount, Process, Resources};
 use crate::validate::{self, Report};
 use crate::{Error, Result, Spec, Violation, json};
 
@@ -75,6 +75,34 @@ impl LoadedProcess {
         let warnings = warnings_of(report, path)?;
         let spec = Spec::deserialize(document).map_err(not_understood(path))?;
         Ok(Self { process: spec.process, warnings })
+    }
+}
+
+/// Mounts for a container that is there: what stands at `/mounts` of a configuration, in a document of its own.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedMounts {
+    /// The typed document.
+    pub mounts: Vec<Mount>,
+    /// What is odd but does not matter, for the log.
+    pub warnings: Vec<Violation>,
+}
+
+impl LoadedMounts {
+    /// Checks and types the list in `json`, which messages call `path`. In them, pointers begin with `/mounts`,
+    /// as in a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotJson`] and [`Error::Invalid`].
+    pub fn parse(json: &[u8], path: &Path) -> Result<Self> {
+        let mut mounts = parse(json, path)?;
+        let mut report = Report::default();
+        validate::lone_mounts(&mut report, &mut mounts);
+        let document = Value::Object(Map::of("mounts", mounts));
+        let warnings = warnings_of(report, path)?;
+        let spec = Spec::deserialize(document).map_err(not_understood(path))?;
+        Ok(Self { mounts: spec.mounts, warnings })
     }
 }
 

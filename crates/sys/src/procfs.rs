@@ -3,11 +3,15 @@
 //! Labels, sysctls and id maps are written to files in `/proc`. Whoever can mount something over such a
 //! file, or over `/proc` itself, could have the write go elsewhere and the container start unconfined.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsmount, fsopen,
+    unmount,
+};
+use rustix::process::{chdir, fchdir};
 
 use crate::{Result, SyscallError};
 
@@ -69,6 +73,19 @@ impl ProcRoot {
                 }
             }
         }
+    }
+
+    /// Unmounts the mount whose root `mounted` is, with all that is mounted below. `CAP_SYS_ADMIN`.
+    ///
+    /// The caller must be in the mount namespace, and its working directory is the root afterwards.
+    pub fn unmount(&self, mounted: impl AsFd) -> Result<()> {
+        let path = format!("thread-self/fd/{}", mounted.as_fd().as_raw_fd());
+        let failure = |call| move |errno| SyscallError::new(call, "mount", errno);
+        // umount2(2) takes a path only; from here it leads through nothing of the container's.
+        fchdir(&self.0).map_err(failure("fchdir"))?;
+        let unmounted = unmount(path.as_str(), UnmountFlags::DETACH);
+        chdir("/").map_err(failure("chdir"))?;
+        unmounted.map_err(failure("umount2"))
     }
 
     /// Writes `content` to the file `path` with a single write(2).

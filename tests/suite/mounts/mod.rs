@@ -5,6 +5,7 @@ mod devices;
 mod hiding;
 mod idmap;
 mod links;
+mod live;
 mod options;
 mod propagation;
 mod remount;
@@ -27,6 +28,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("mounts::propagation", propagation::TESTS)
         .group("mounts::hiding", hiding::TESTS)
         .group("mounts::devices", devices::TESTS)
+        .group("mounts::live", live::TESTS)
 }
 
 /// The mounts that a container of this bundle sees.

@@ -134,6 +134,14 @@ pub const COMMANDS: &[Command] = &[
         run: cmd::features,
     },
     Command {
+        name: "mounts",
+        usage: "add|remove ID FILE",
+        positional: 3..=3,
+        about: "add mounts to a container that is there, or remove them; FILE is a list of them",
+        flags: flags::MOUNTS,
+        run: cmd::mounts,
+    },
+    Command {
         name: "seccomp",
         usage: "explain FILE SYSCALL [ARG0] [ARG1] [ARG2] [ARG3] [ARG4] [ARG5]",
         positional: 3..=9,

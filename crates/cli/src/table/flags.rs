@@ -205,6 +205,8 @@ pub const SPEC: &[Flag] = &[
 
 pub const FEATURES: &[Flag] = &[HELP];
 
+pub const MOUNTS: &[Flag] = &[HELP];
+
 pub const SECCOMP: &[Flag] = &[
     valued(
         "cap",

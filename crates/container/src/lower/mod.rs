@@ -24,6 +24,7 @@ use coracle_ns::NamespaceKind;
 use coracle_spec::Spec;
 
 pub(crate) use hooks::Hooks;
+pub(crate) use mounts::lower_live;
 pub(crate) use namespaces::kind_of_sysctl;
 pub(crate) use network::WantedDevice;
 

@@ -49,6 +49,39 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> R
     })
 }
 
+/// Mounts for a container that is there.
+pub(crate) fn lower_live(
+    mounts: &[Mount],
+    context: &Context<'_>,
+    (linux, root): (&Linux, &Path),
+) -> Result<Vec<MountStep>> {
+    let lowering = Lowering { context, root, linux };
+    let step = |(index, mount): (usize, &Mount)| {
+        let step = lowering.step(mount, format!("/mounts/{index}"))?;
+        let refused = |field, message| Err(invalid(format!("/mounts/{index}/{field}"), message));
+        if mount.kind.as_ref().is_some_and(|kind| NAMESPACED.contains(&kind.as_str())) {
+            return refused("type", "can only be mounted when the container is created");
+        }
+        let plain = match &step.kind {
+            MountKind::Bind(bind) => {
+                bind.id_map.is_none() && bind.link == SourceLink::Follow && !bind.over_link
+            }
+            kind => matches!(kind, MountKind::Filesystem(_)),
+        };
+        match plain {
+            true => Ok(step),
+            false => refused(
+                "options",
+                "have idmap, remount or a symbolic link, which is for containers that are created",
+            ),
+        }
+    };
+    mounts.iter().enumerate().map(step).collect()
+}
+
+/// File systems that show a namespace of whoever mounts them.
+const NAMESPACED: [&str; 6] = ["cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs"];
+
 /// `/dev` and other file systems in memory get their content, as places for mounts, before they are read-only.
 fn is_filled_later(step: &MountStep) -> bool {
     let flags = step.attributes.set | step.attributes.recursive_set;

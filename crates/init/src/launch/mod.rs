@@ -1,6 +1,7 @@
 //! The launcher: from the host's namespaces to a child in the container's.
 
 mod existing;
+mod live;
 mod mapped;
 mod new;
 
@@ -21,7 +22,7 @@ use rustix::thread::UnshareFlags;
 
 use crate::InitError;
 use crate::error::Step;
-use crate::plan::{NewPlan, Place, Plan};
+use crate::plan::{NewPlan, Place, Plan, Task};
 use crate::setup::{Setup, Surroundings};
 use crate::wire::{self, Descriptors, ToHost, ToInit};
 
@@ -50,7 +51,13 @@ pub fn main() -> ExitCode {
     let closed = fd::close_all_but(&mut [0, 1, 2, number]).step("closing the host's descriptors");
     let received = closed.and_then(|()| wire::receive_plan(&channel).step("receiving the plan"));
     let launcher = match received {
-        Ok((plan, descriptors)) => Launcher { plan, descriptors, channel },
+        Ok((Task::Process(plan), descriptors)) => Launcher { plan: *plan, descriptors, channel },
+        Ok((Task::Mounts(plan), mut descriptors)) => {
+            let done = live::change(&plan, &mut descriptors);
+            let said = done.map_or_else(ToHost::Failed, |()| ToHost::Done);
+            let told = wire::send(&channel, &said, None);
+            return if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         Err(error) => {
             report(&channel, error);
             return ExitCode::FAILURE;

@@ -3,6 +3,7 @@
 mod confine;
 mod existing;
 mod hooks;
+mod live;
 mod mounts;
 mod namespaces;
 mod process;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use confine::{ConfinePlan, SeccompPlan};
 pub use existing::ExistingPlan;
 pub use hooks::{HookPlan, HooksPlan};
+pub use live::{LivePlan, MountChange};
 pub use mounts::{BindPlan, BindSource, IdMapPlan, MountKind, MountStep, MountUsers, MountsPlan};
 pub use namespaces::{CgroupEntry, NamespacesPlan};
 pub use process::{CpuAffinity, ProcessPlan, StartGate, TerminalPlan};
@@ -19,6 +21,15 @@ pub use process::{CpuAffinity, ProcessPlan, StartGate, TerminalPlan};
 /// A descriptor that the host hands over: its place among those sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot(pub u32);
+
+/// What the program is started for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// To become a process of a container.
+    Process(Box<Plan>),
+    /// To change the mounts of a container.
+    Mounts(LivePlan),
+}
 
 /// One process to be started in a container. `{:#?}` prints it for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

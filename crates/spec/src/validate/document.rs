@@ -11,7 +11,7 @@ static DOCUMENT: Kind = Kind::Object(&Object {
     fields: &[
         required("ociVersion", Kind::Text(version), "write \"1.3.0\""),
         required("root", Kind::Object(&ROOT), "write {\"path\": \"rootfs\"}"),
-        field("mounts", Kind::List(&mounts::MOUNT, free_list)),
+        field("mounts", MOUNTS),
         required(
             "process",
             process::PROCESS,
@@ -31,6 +31,8 @@ static DOCUMENT: Kind = Kind::Object(&Object {
     rule: sections,
 });
 
+const MOUNTS: Kind = Kind::List(&mounts::MOUNT, free_list);
+
 static ROOT: Object = Object {
     fields: &[
         required("path", Kind::Text(not_empty), "name the directory of the root filesystem"),
@@ -47,6 +49,11 @@ pub(crate) fn document(report: &mut Report, document: &mut Value<'_>) {
 /// The same for a process alone, which stands for the one of a document.
 pub(crate) fn lone_process(report: &mut Report, process: &mut Value<'_>) {
     process::PROCESS.check(report, &At::DOCUMENT.key("process"), process);
+}
+
+/// The same for a list of mounts alone.
+pub(crate) fn lone_mounts(report: &mut Report, mounts: &mut Value<'_>) {
+    MOUNTS.check(report, &At::DOCUMENT.key("mounts"), mounts);
 }
 
 /// The same for limits alone.

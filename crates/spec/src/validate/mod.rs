@@ -23,7 +23,7 @@ mod seccomp;
 mod sysctl;
 mod text;
 
-pub(crate) use document::{document, lone_process, lone_resources};
+pub(crate) use document::{document, lone_mounts, lone_process, lone_resources};
 pub(crate) use report::Report;
 pub use sysctl::sysctl_path;
 
