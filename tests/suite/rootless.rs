@@ -37,6 +37,7 @@ const TESTS: &[Test] = tests![
     asks_the_agent_of_the_user,
     says_that_it_needs_a_user_namespace,
     says_which_limit_is_in_the_way,
+    keeps_the_oom_score_that_it_cannot_lower,
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
@@ -347,5 +348,16 @@ fn says_which_limit_is_in_the_way(t: &mut Context) -> Result<Verdict> {
     need!(probe.code() == 0, "the limits of user namespaces cannot be changed here");
     let command = t.as_user(t.run_with(&bundle, &[])?.through(nested(limit)));
     command.run()?.refused(&["user.max_user_namespaces", "ENOSPC"])?;
+    Ok(Passed)
+}
+
+fn keeps_the_oom_score_that_it_cannot_lower(t: &mut Context) -> Result<Verdict> {
+    let bundle = bundle(t)?.args(&["cat", "/proc/self/oom_score_adj"]);
+    let raised = run(t, &bundle.clone().set("/process/oomScoreAdj", 400))?.expect(0)?;
+    check_eq!(raised.text(), "400");
+    let bundle = bundle.set("/process/oomScoreAdj", -999);
+    let output = run(t, &bundle)?.expect(0)?;
+    check!(output.text() != "-999", "{output}");
+    output.says(&["warning", "/process/oomScoreAdj", "CAP_SYS_RESOURCE"])?;
     Ok(Passed)
 }

@@ -28,7 +28,7 @@ use crate::state::Record;
 use crate::undo::Undo;
 use crate::{
     Container, ContainerBuilder, Created, Error, NotifyProxy, Process, Result, Running, Status,
-    Store, devices, modules, notify,
+    Store, devices, modules, notify, oom,
 };
 
 /// A container being created. Dropped before the end, it takes back all that was done.
@@ -288,6 +288,7 @@ impl Creation {
         }
         self.undo.placement.take_room_back(self.undo.cgroup.as_ref())?;
         let init = self.undo.write_init(launch)?;
+        self.warnings.extend(oom::warning(self.lowered.process.oom_score_adj, init.pid));
         self.sockets.announce(init, "standard", options)?;
         self.undo.pid_file.clone_from(&options.pid_file);
         Ok(terminal)

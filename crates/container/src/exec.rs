@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use coracle_caps::CapSet;
 use coracle_cgroup::{Cgroup, CgroupPaths};
-use coracle_init::plan::{CgroupEntry, ExistingPlan, Place, Plan};
+use coracle_init::plan::{CgroupEntry, ExistingPlan, OomScoreAdj, Place, Plan};
 use coracle_ns::{KindSet, NamespaceKind};
 use coracle_process::PidFd;
 use coracle_spec::types::Process as ProcessSpec;
@@ -18,7 +18,7 @@ use crate::hooks::HookState;
 use crate::launch::{BUILD_TIME, Handover, Launch, Step};
 use crate::lower::{LoweredExec, lower_exec};
 use crate::options::{Options, Sockets, option_methods};
-use crate::{Container, Error, Process, Result, Status, modules};
+use crate::{Container, Error, Process, Result, Status, modules, oom};
 
 /// How a process is to be started in a container.
 ///
@@ -194,7 +194,9 @@ impl ExecBuilder {
             true => CapSet::ALL,
             false => coracle_caps::available()?,
         };
-        let mut lowered = lower_exec(&self.spec, self.container.id(), available)?;
+        let record = self.container.record.as_ref();
+        let rootless = record.is_some_and(|record| record.rootless);
+        let mut lowered = lower_exec(&self.spec, self.container.id(), available, rootless)?;
         self.warnings.append(&mut lowered.warnings);
         self.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&self.options)?;
@@ -204,23 +206,24 @@ impl ExecBuilder {
         let existing = ExistingPlan { init: handover.add(init.1), kinds };
         self.options.hand_over(&mut lowered.process, &mut handover)?;
         let LoweredExec { process, confine, .. } = lowered;
+        let oom_score_adj = process.oom_score_adj;
         let plan = Plan { place: Place::Existing(existing), cgroup, process, confine };
         let limit = (!self.ignore_paused).then_some(BUILD_TIME);
         let mut launch = Launch::start(&self.options.init.seal()?, limit)?;
-        let record = self.container.record.as_ref();
         if let Some(rdt) = record.and_then(|record| record.rdt.as_ref()) {
             rdt.add(launch.pid())?;
         }
         launch.send(plan, &handover)?;
-        self.follow(launch, &sockets, agent.as_ref())
+        self.follow(launch, &sockets, agent.as_ref(), oom_score_adj)
     }
 
     /// Follows the process to the execution of its command.
     fn follow(
-        self,
+        mut self,
         mut launch: Launch,
         sockets: &Sockets,
         agent: Option<&Agent>,
+        oom_score_adj: Option<OomScoreAdj>,
     ) -> Result<Process> {
         let mut terminal = None;
         loop {
@@ -235,6 +238,7 @@ impl ExecBuilder {
         }
         if let Some(process) = &launch.init {
             sockets.announce(process, "setns", &self.options)?;
+            self.warnings.extend(oom::warning(oom_score_adj, process.pid));
         }
         launch.go()?;
         launch.executed()?;

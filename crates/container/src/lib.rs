@@ -40,6 +40,7 @@ mod live;
 mod lower;
 mod modules;
 mod notify;
+mod oom;
 mod options;
 mod pause;
 mod place;

@@ -95,7 +95,11 @@ pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
     let any_user = new_user || join.iter().any(|(kind, _)| *kind == NamespaceKind::User);
     // In another user namespace the kernel gives all of them.
     let available = if any_user { CapSet::ALL } else { context.capabilities };
-    let mut process = process::lower(&spec.process, keyring(context.id, context.no_new_keyring))?;
+    let mut process = process::lower(
+        &spec.process,
+        keyring(context.id, context.no_new_keyring),
+        context.rootless,
+    )?;
     scheduling::lower(spec, &mut process)?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
     let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
@@ -134,9 +138,14 @@ pub(crate) struct LoweredExec {
 
 /// Turns the process of the specification into plans for one that joins the container `id`. `available` are
 /// the capabilities that it can get there.
-pub(crate) fn lower_exec(spec: &Spec, id: &str, available: CapSet) -> Result<LoweredExec> {
+pub(crate) fn lower_exec(
+    spec: &Spec,
+    id: &str,
+    available: CapSet,
+    rootless: bool,
+) -> Result<LoweredExec> {
     let mut warnings = Vec::new();
-    let mut process = process::lower(&spec.process, keyring(id, false))?;
+    let mut process = process::lower(&spec.process, keyring(id, false), rootless)?;
     process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
     scheduling::lower(spec, &mut process)?;
     let (confine, agent) = confine::lower(spec, available, &mut warnings)?;

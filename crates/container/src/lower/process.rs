@@ -1,6 +1,6 @@
 //! `/process`, but for its rights.
 
-use coracle_init::plan::{CpuAffinity, ProcessPlan, Slot, StartGate, TerminalPlan};
+use coracle_init::plan::{CpuAffinity, OomScoreAdj, ProcessPlan, Slot, StartGate, TerminalPlan};
 use coracle_process::{Credentials, Rlimit, RlimitKind, WindowSize, env};
 use coracle_spec::types::{self, ConsoleSize, Process, User};
 
@@ -10,7 +10,12 @@ use crate::Result;
 /// The mask of runc, where the specification gives none.
 const DEFAULT_UMASK: u32 = 0o022;
 
-pub(super) fn lower(process: &Process, keyring: Option<String>) -> Result<ProcessPlan> {
+/// For a caller without the rights of root, if `rootless`.
+pub(super) fn lower(
+    process: &Process,
+    keyring: Option<String>,
+    rootless: bool,
+) -> Result<ProcessPlan> {
     let mut env = process.env.clone();
     env::deduplicate(&mut env);
     Ok(ProcessPlan {
@@ -20,7 +25,7 @@ pub(super) fn lower(process: &Process, keyring: Option<String>) -> Result<Proces
         cwd: process.cwd.clone(),
         credentials: credentials(&process.user),
         rlimits: process.rlimits.iter().map(rlimit).collect::<Result<_>>()?,
-        oom_score_adj: process.oom_score_adj,
+        oom_score_adj: process.oom_score_adj.map(|value| OomScoreAdj { value, lenient: rootless }),
         cpus: CpuAffinity::default(),
         scheduler: None,
         io_priority: None,

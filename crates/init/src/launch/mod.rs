@@ -170,8 +170,11 @@ impl Launcher {
             rlimit.make_room().step("raising resource limits")?;
         }
         if let Some(score) = process.oom_score_adj {
-            let written = proc.write("self/oom_score_adj", &score.to_string());
-            written.step("setting /process/oomScoreAdj (lowering it needs CAP_SYS_RESOURCE)")?;
+            match proc.write("self/oom_score_adj", &score.value.to_string()) {
+                Err(error) if score.lenient && error.errno() == Errno::ACCESS => {}
+                written => written
+                    .step("setting /process/oomScoreAdj (lowering it needs CAP_SYS_RESOURCE)")?,
+            }
         }
         if let Some(mask) = &process.cpus.before {
             sched::set_affinity(mask).step("setting /process/execCPUAffinity/initial")?;

@@ -16,7 +16,7 @@ pub use hooks::{HookPlan, HooksPlan};
 pub use live::{LivePlan, MountChange};
 pub use mounts::{BindPlan, BindSource, IdMapPlan, MountKind, MountStep, MountUsers, MountsPlan};
 pub use namespaces::{CgroupEntry, NamespacesPlan};
-pub use process::{CpuAffinity, ProcessPlan, StartGate, TerminalPlan};
+pub use process::{CpuAffinity, OomScoreAdj, ProcessPlan, StartGate, TerminalPlan};
 
 /// A descriptor that the host hands over: its place among those sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,8 +25,8 @@ pub struct ProcessPlan {
     pub credentials: Credentials,
     /// Its resource limits.
     pub rlimits: Vec<Rlimit>,
-    /// Its weight when memory runs out, from -1000 to 1000.
-    pub oom_score_adj: Option<i32>,
+    /// Its weight when memory runs out.
+    pub oom_score_adj: Option<OomScoreAdj>,
     /// The processors it may run on.
     pub cpus: CpuAffinity,
     /// How it gets them.
@@ -49,6 +49,15 @@ pub struct ProcessPlan {
     pub terminal: Option<TerminalPlan>,
     /// What it waits for before the command is executed.
     pub gate: StartGate,
+}
+
+/// What is added to the badness of a process when memory runs out; proc_pid_oom_score_adj(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OomScoreAdj {
+    /// From -1000 to 1000.
+    pub value: i32,
+    /// Where the caller has no right to lower it so far, it stays what it is.
+    pub lenient: bool,
 }
 
 /// The processors that a process may run on, as bits of a mask: bit 0 of the first word is CPU 0.
