@@ -1,5 +1,6 @@
 //! `/root`, `/mounts`, and the paths and devices in them.
 
+mod configurations;
 mod defaults;
 mod devices;
 mod hiding;
@@ -17,6 +18,7 @@ use coracle_testkit::{Bundle, Context, MountEntry, Result, Suite, check, parse_m
 
 pub fn add_to(suite: Suite) -> Suite {
     suite
+        .group("mounts::configurations", configurations::TESTS)
         .group("mounts::defaults", defaults::TESTS)
         .group("mounts::options", options::TESTS)
         .group("mounts::idmap", idmap::TESTS)

@@ -11,15 +11,22 @@ use serde_json::{Value, json};
 use super::{Context, Lowered, lower};
 use crate::Result;
 
+mod configurations;
+
 /// Lowers the default configuration after `change`, for a host with cgroup v2.
 fn lowered(change: impl FnOnce(&mut Value)) -> Result<Lowered> {
+    let mut document: Value = serde_json::from_str(&coracle_spec::default_document(None)).unwrap();
+    change(&mut document);
+    lowered_text(&serde_json::to_vec(&document).unwrap())
+}
+
+/// Lowers a configuration for a host with cgroup v2.
+fn lowered_text(document: &[u8]) -> Result<Lowered> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
     let cgroups = CgroupRoot::unified_at(directory.path()).unwrap();
     let path = CgroupPath::for_container("", "test").unwrap();
-    let mut document: Value = serde_json::from_str(&coracle_spec::default_document(None)).unwrap();
-    change(&mut document);
-    let loaded = LoadedSpec::from_slice(&serde_json::to_vec(&document).unwrap())?;
+    let loaded = LoadedSpec::from_slice(document)?;
     let context = Context {
         id: "test",
         bundle: Path::new("/bundle"),
