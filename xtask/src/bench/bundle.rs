@@ -20,6 +20,9 @@ const BUSYBOX: &str = "/bin/busybox";
 /// Where the runtimes mount.
 const DIRECTORIES: [&str; 4] = ["bin", "dev", "proc", "sys"];
 
+/// As many as a container of Kubernetes with many volumes has.
+const BINDS: usize = 50;
+
 #[derive(Debug)]
 pub struct Bundle {
     pub path: PathBuf,
@@ -41,6 +44,13 @@ impl Bundle {
             let capabilities = config["process"]["capabilities"]["bounding"].clone();
             config["linux"]["seccomp"] = profile(&capabilities)?;
         }
+        if variant == Variant::Binds {
+            let mounts =
+                config["mounts"].as_array_mut().context("the configuration has no mounts")?;
+            for number in 0..BINDS {
+                mounts.push(bind(&path, number)?);
+            }
+        }
         fs::write(path.join("config.json"), serde_json::to_vec(&config)?)?;
         Ok(Self { path })
     }
@@ -48,6 +58,19 @@ impl Bundle {
     pub fn rootfs(&self) -> PathBuf {
         self.path.join("rootfs")
     }
+}
+
+/// A volume; every other one is read-only.
+fn bind(bundle: &Path, number: usize) -> anyhow::Result<Value> {
+    let source = bundle.join(format!("volumes/{number}"));
+    fs::create_dir_all(&source)?;
+    let access = if number % 2 == 0 { "rw" } else { "ro" };
+    Ok(json!({
+        "destination": format!("/volumes/{number}"),
+        "type": "bind",
+        "source": source,
+        "options": ["rbind", "rprivate", access],
+    }))
 }
 
 /// The profile as the OCI runtime specification has it, for containers with these capabilities.

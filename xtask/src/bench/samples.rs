@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 pub enum Variant {
     Plain,
     Seccomp,
+    /// Without seccomp, too.
+    Binds,
 }
 
 impl Variant {
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Seccomp];
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Seccomp, Self::Binds];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "without seccomp",
             Self::Seccomp => "with the default seccomp profile",
+            Self::Binds => "with 50 bind mounts",
         }
     }
 }
