@@ -64,7 +64,7 @@ impl Bundle {
 fn bind(bundle: &Path, number: usize) -> anyhow::Result<Value> {
     let source = bundle.join(format!("volumes/{number}"));
     fs::create_dir_all(&source)?;
-    let access = if number % 2 == 0 { "rw" } else { "ro" };
+    let access = if number.is_multiple_of(2) { "rw" } else { "ro" };
     Ok(json!({
         "destination": format!("/volumes/{number}"),
         "type": "bind",
