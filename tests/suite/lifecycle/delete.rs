@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = tests![
     forgets_an_interrupted_creation,
     is_not_fooled_by_a_reused_pid,
     two_at_once_do_no_harm,
+    takes_all_whose_ids_match,
 ];
 
 fn deletes_a_created_container(t: &mut Context) -> Result<Verdict> {
@@ -127,5 +128,28 @@ fn two_at_once_do_no_harm(t: &mut Context) -> Result<Verdict> {
             one.wait()?.expect(0)?;
         }
     }
+    Ok(Passed)
+}
+
+fn takes_all_whose_ids_match(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "runc has no such flag");
+    let containers = [t.start(&t.bundle()?.idle())?, t.start(&t.bundle()?.idle())?];
+    let other = t.create(&t.bundle()?)?;
+    let [first, second] = &containers;
+    let pattern = format!("^({}|{})$", first.id(), second.id());
+    let refused = t.command().args(["delete", "--regex", &pattern]).run()?;
+    refused.refused(&[first.id(), "running", "--force"])?;
+    t.command().args(["kill", "-r", &pattern, "KILL"]).succeed()?;
+    for container in &containers {
+        container.wait_until_stopped()?;
+    }
+    t.command().args(["delete", "--regex", &pattern]).succeed()?;
+    for container in &containers {
+        container.command("state", &[]).run()?.refused(&["does not exist"])?;
+    }
+    t.command().args(["delete", "--regex", "^nobody$"]).succeed()?;
+    t.command().args(["delete", "--regex", "(", "--force"]).run()?.refused(&["regex"])?;
+    check_eq!(other.status()?, "created");
+    other.delete()?;
     Ok(Passed)
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use coracle_sys::bit_list;
 
 use super::dbus::Value;
-use crate::convert::{check_weight, io_weight, nonzero, swap_alone, weight_from_shares};
+use crate::convert::{
+    check_shares, check_weight, io_weight, nonzero, swap_alone, weight_from_shares,
+};
 use crate::devices::{Devices, Policy};
 use crate::{Cpu, DeviceAccess, DeviceKind, DeviceRule, Memory, Resources, Result};
 
@@ -37,7 +39,7 @@ pub(super) fn of_resources(
     } else if let Some(limit) = nonzero(resources.memory.limit) {
         properties.push(("MemoryLimit", Value::U64(or_infinite(limit))));
     }
-    time(&resources.cpu, unified, version, &mut properties);
+    time(&resources.cpu, unified, version, &mut properties)?;
     if unified && version >= CPUSET {
         for (name, list) in
             [("AllowedCPUs", &resources.cpu.cpus), ("AllowedMemoryNodes", &resources.cpu.mems)]
@@ -76,7 +78,7 @@ fn memory(memory: &Memory, properties: &mut Properties) -> Result<()> {
     Ok(())
 }
 
-fn time(cpu: &Cpu, unified: bool, version: u32, properties: &mut Properties) {
+fn time(cpu: &Cpu, unified: bool, version: u32, properties: &mut Properties) -> Result<()> {
     match (unified, nonzero(cpu.shares), cpu.idle) {
         (true, _, Some(1)) if version >= IDLE => properties.push(("CPUWeight", Value::U64(0))),
         (true, Some(shares), _) => {
@@ -86,7 +88,10 @@ fn time(cpu: &Cpu, unified: bool, version: u32, properties: &mut Properties) {
         (true, None, Some(0)) if version >= IDLE => {
             properties.push(("CPUWeight", Value::U64(u64::MAX)));
         }
-        (false, Some(shares), _) => properties.push(("CPUShares", Value::U64(shares))),
+        (false, Some(shares), _) => {
+            check_shares(shares)?;
+            properties.push(("CPUShares", Value::U64(shares)));
+        }
         _ => {}
     }
     let period = nonzero(cpu.period);
@@ -100,6 +105,7 @@ fn time(cpu: &Cpu, unified: bool, version: u32, properties: &mut Properties) {
         });
         properties.push(("CPUQuotaPerSecUSec", Value::U64(a_second)));
     }
+    Ok(())
 }
 
 /// What was given by the names of files, as far as there are properties for them.

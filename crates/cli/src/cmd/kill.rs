@@ -8,13 +8,13 @@ use crate::error::Result;
 use crate::log::Log;
 use crate::parse::Invocation;
 
-/// Sends a signal to a container.
+/// Sends a signal to a container, or to several.
 pub fn kill(invocation: &Invocation, _: &Log) -> Result<ExitCode> {
     let signal: Signal = invocation.argument(1)?.unwrap_or("TERM").parse()?;
-    let container = invocation.store()?.container(&invocation.id()?)?;
-    match container.kill(signal) {
-        Err(Error::NotRunning) if invocation.flags.is_set("all") => {}
-        killed => killed?,
-    }
+    let store = invocation.store()?;
+    invocation.for_each_id(&store, |id| match store.container(id)?.kill(signal) {
+        Err(Error::NotRunning) if invocation.flags.is_set("all") => Ok(()),
+        killed => Ok(killed?),
+    })?;
     Ok(ExitCode::SUCCESS)
 }

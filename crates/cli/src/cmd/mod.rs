@@ -47,8 +47,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use coracle::{ContainerId, Rootless, Store};
+use coracle::{ContainerId, Error, Rootless, Store};
 use coracle_spec::CONFIG_SIZE_LIMIT;
+use regex_lite::Regex;
 
 use crate::error::{Failure, Result};
 use crate::parse::Invocation;
@@ -95,6 +96,33 @@ impl Invocation {
     fn id(&self) -> Result<ContainerId> {
         let id = self.argument(0)?.unwrap_or_default();
         Ok(ContainerId::parse(id)?)
+    }
+
+    /// Does something with the container of the given id; with `--regex`, with each whose id matches. What
+    /// fails for one does not keep it from the others.
+    fn for_each_id(
+        &self,
+        store: &Store,
+        mut action: impl FnMut(&ContainerId) -> Result<()>,
+    ) -> Result<()> {
+        if !self.flags.is_set("regex") {
+            return action(&self.id()?);
+        }
+        let given = self.argument(0)?.unwrap_or_default();
+        let pattern = Regex::new(given)
+            .map_err(|error| Failure::new(format!("--regex {given:?}: {error}")))?;
+        let ids = store.list()?.into_iter().map(|found| match found {
+            Ok(container) => Ok(container.id().to_owned()),
+            Err(Error::Damaged { id, .. }) => Ok(id),
+            Err(error) => Err(error),
+        });
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let mut result = Ok(());
+        for id in ids.iter().filter(|id| pattern.is_match(id)) {
+            let done = action(&ContainerId::parse(id)?);
+            result = result.and(done.map_err(|failure| Failure::new(format!("{id}: {failure}"))));
+        }
+        result
     }
 
     fn rootless(&self) -> Result<Rootless> {

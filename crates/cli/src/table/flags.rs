@@ -164,11 +164,19 @@ pub const START: &[Flag] = &[HELP];
 
 pub const STATE: &[Flag] = &[HELP];
 
+/// As crun has it.
+const REGEX: Flag = switch(
+    "regex",
+    Some('r'),
+    "take ID as a regular expression: all containers whose ids it matches",
+);
+
 pub const KILL: &[Flag] =
-    &[switch("all", Some('a'), "accept a container that has ended already"), HELP];
+    &[switch("all", Some('a'), "accept a container that has ended already"), REGEX, HELP];
 
 pub const DELETE: &[Flag] = &[
     switch("force", Some('f'), "kill it first if it runs; one that does not exist is no error"),
+    REGEX,
     HELP,
 ];
 

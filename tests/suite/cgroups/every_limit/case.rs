@@ -138,6 +138,7 @@ fn expected(t: &Context, row: &Row, resources: &Value, place: &Place) -> Result<
     }
     let files = match outcome {
         Has(files) => files,
+        OneOf(files) => return one_of(t, outcome, files, place),
         HasOrWarns([(file, _), ..]) if !place.has_file(t, file)? => {
             return Ok(Expected::Outcome(Warns(file)));
         }
@@ -152,6 +153,17 @@ fn expected(t: &Context, row: &Row, resources: &Value, place: &Place) -> Result<
         return Ok(Expected::Lacks(vec!["rdma.max".into(), "no such RDMA device".into()]));
     }
     Ok(Expected::Outcome(outcome))
+}
+
+/// The last of the files is what is asked for where the kernel has none of them.
+fn one_of(t: &Context, outcome: Outcome, files: super::Files, place: &Place) -> Result<Expected> {
+    for (file, _) in files {
+        if place.has_file(t, file)? {
+            return Ok(Expected::Outcome(outcome));
+        }
+    }
+    let last = files.last().map(|(file, _)| (*file).to_owned());
+    Ok(Expected::Lacks(last.into_iter().chain([REMEDY.into()]).collect()))
 }
 
 /// What the kernel calls the controller of these fields.
