@@ -136,6 +136,10 @@ fn expected(t: &Context, row: &Row, resources: &Value, place: &Place) -> Result<
     if !has_v1 && !has_v2 {
         return Ok(Expected::Lacks(vec![format!("controller {v1}"), REMEDY.into()]));
     }
+    let weights = "blkio.bfq.weight_device";
+    if has_v1 && row.resources.contains("weightDevice") && !place.has_file(t, weights)? {
+        return Ok(Expected::Lacks(vec![weights.into(), REMEDY.into()]));
+    }
     let files = match outcome {
         Has(files) => files,
         OneOf(files) => return one_of(t, outcome, files, place),
