@@ -21,7 +21,23 @@ pub const TESTS: &[Test] = tests![
     a_killed_command_leaves_all_or_nothing,
 ];
 
-const ROOT: &str = "the command is coracle's, and only root has mounts to lend";
+macro_rules! need_mounts {
+    ($t:ident) => {
+        need!($t.is_coracle() && $t.host().is_root(), "only root has mounts to lend, by coracle");
+        if !$t.host().kernel_is(5, 12) {
+            return an_old_kernel_cannot($t);
+        }
+    };
+}
+
+/// Before Linux 5.12 what is mounted would have to be changed by the container's procfs.
+fn an_old_kernel_cannot(t: &Context) -> Result<Verdict> {
+    let container = t.start(&idle(t)?)?;
+    add(t, &container, &two(t)?)?.refused(&["mount_setattr", "5.12"])?;
+    check_eq!(lines_of(&container, "/extra")?, 0);
+    container.delete_forcibly()?;
+    Ok(Passed)
+}
 
 /// Gives a list of mounts to `mounts add` or `mounts remove`.
 fn change(t: &Context, action: &str, id: &str, mounts: &Value) -> Result<Cmd> {
@@ -58,7 +74,7 @@ fn lines_of(container: &Container, path: &str) -> Result<usize> {
 }
 
 fn mounts_come_and_go(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let container = t.create(&idle(t)?)?;
     let mounts = two(t)?;
     for state in ["created", "running", "paused"] {
@@ -84,7 +100,7 @@ fn mounts_come_and_go(t: &mut Context) -> Result<Verdict> {
 }
 
 fn all_are_mounted_or_none(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let container = t.start(&idle(t)?)?;
     let mounts = two(t)?;
     for last in [
@@ -105,7 +121,7 @@ fn all_are_mounted_or_none(t: &mut Context) -> Result<Verdict> {
 }
 
 fn what_create_mounted_stays(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let container = t.start(&idle(t)?.mount("/data", "tmpfs", "tmpfs", &[]))?;
     for path in
         ["/", "/proc", "/sys", "/dev", "/dev/pts", "/data", "/proc/kcore", "/proc/sys", "/bin"]
@@ -125,7 +141,7 @@ fn what_create_mounted_stays(t: &mut Context) -> Result<Verdict> {
 }
 
 fn a_user_namespace_gets_mounts(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
     let bundle = idle(t)?.namespace("user", None).set("/linux/uidMappings", map.clone());
     let bundle = bundle.set("/linux/gidMappings", map);
@@ -146,7 +162,7 @@ fn a_user_namespace_gets_mounts(t: &mut Context) -> Result<Verdict> {
 }
 
 fn places_are_inside_the_container(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let outside = t.path("outside");
     fs::create_dir(&outside)?;
     let container = t.start(&idle(t)?)?;
@@ -169,7 +185,7 @@ fn places_are_inside_the_container(t: &mut Context) -> Result<Verdict> {
 }
 
 fn refuses_what_cannot_be_added(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let container = t.start(&idle(t)?)?;
     for (mount, words) in [
         (json!({"destination": "/x", "type": "proc"}), ["/mounts/0/type", "created"]),
@@ -187,7 +203,7 @@ fn refuses_what_cannot_be_added(t: &mut Context) -> Result<Verdict> {
 }
 
 fn a_killed_command_leaves_all_or_nothing(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle() && t.host().is_root(), "{ROOT}");
+    need_mounts!(t);
     let container = t.start(&idle(t)?)?;
     let mounts = two(t)?;
     for moment in moments() {

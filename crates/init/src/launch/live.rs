@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 
 use coracle_mount::{DetachedMount, Propagation, PropagationKind, Rootfs};
 use coracle_ns::{NamespaceKind, join_process};
+use coracle_sys::mount_attr::{MountAttr, mount_setattr};
 use coracle_sys::procfs::ProcRoot;
 use rustix::process::setsid;
 use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
@@ -26,7 +27,11 @@ pub(super) fn change(plan: &LivePlan, descriptors: &mut Descriptors) -> Result<(
     let init = descriptors.take(plan.init)?;
     let proc = ProcRoot::open().step("opening /proc")?;
     let copies = match &plan.change {
-        MountChange::Add(steps) => copy_sources(steps, plan)?,
+        MountChange::Add(steps) => {
+            // Without this call flags are changed by paths in procfs, and the container's is of other processes.
+            mount_setattr(&init, false, &MountAttr::default()).step("preparing mounts")?;
+            copy_sources(steps, plan)?
+        }
         MountChange::Remove { .. } => Vec::new(),
     };
     Launcher::hide_from_tracers()?;
