@@ -23,8 +23,8 @@ pub fn features() -> Features {
         mount_options: MountOptions::words(),
         linux: linux(),
         annotations: [("io.github.coracle-containers.coracle.version".to_owned(), version)].into(),
-        // None is acted on at all.
-        potentially_unsafe_config_annotations: Vec::new(),
+        // A name that ends in a dot stands for all that begin with it.
+        potentially_unsafe_config_annotations: vec!["org.systemd.property.".to_owned()],
     }
 }
 

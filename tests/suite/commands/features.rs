@@ -187,5 +187,7 @@ fn says_what_is_supported(t: &mut Context) -> Result<Verdict> {
     let output = command.arg(bundle.directory()).arg(t.id()).run()?;
     check_eq!(!output.stderr.contains("not supported yet"), is_true("cgroup/systemd"));
     check!(is_true("cgroup/v1") && is_true("cgroup/v2") && is_true("seccomp/enabled"));
+    let unsafe_ones = list(&features, "/potentiallyUnsafeConfigAnnotations");
+    check_eq!(unsafe_ones, ["org.systemd.property."]);
     Ok(Passed)
 }
