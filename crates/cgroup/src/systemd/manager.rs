@@ -80,7 +80,12 @@ impl SystemdManager {
 
     /// The cgroup of a unit, from the root of the hierarchy.
     pub fn cgroup_path(&mut self, unit: &SystemdUnit) -> Result<CgroupPath> {
-        let own = self.property("ControlGroup").map_err(|error| failure("ask systemd", error))?;
+        let mut own = String::new();
+        let ask = |manager: &mut Self| {
+            own = manager.property("ControlGroup")?;
+            Ok(())
+        };
+        self.undisrupted(ask, |_| Ok(false)).map_err(|error| failure("ask systemd", error))?;
         let own = Path::new("/").join(own.trim_start_matches('/'));
         CgroupPath::new(own.join(unit.cgroup()))
     }
