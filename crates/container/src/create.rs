@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coracle_cgroup::Skipped;
 use coracle_init::plan::{
@@ -15,6 +15,7 @@ use coracle_process::env;
 use coracle_rdt::Resctrl;
 use coracle_spec::types::NamespaceType;
 use coracle_spec::{LoadedSpec, Spec};
+use coracle_sys::{Errno, SyscallError};
 
 use crate::agent::Agent;
 use crate::builder::Activation;
@@ -59,6 +60,7 @@ impl Creation {
         let context = Context {
             id: builder.id.as_str(),
             bundle: builder.bundle.dir(),
+            root: &find_root(&spec, builder.bundle.dir())?,
             cgroups: &placement.root,
             cgroup_paths: &cgroup_paths,
             own_cgroup_namespace: has_own_cgroup_namespace(&spec),
@@ -74,7 +76,6 @@ impl Creation {
         let sockets = Sockets::connect(&builder.options)?;
         let agent = lowered.agent.take().filter(|_| builder.denied.is_none());
         let agent = Agent::connect(agent)?;
-        check_root(&lowered)?;
         let devices = devices::find(&lowered.devices)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         record.systemd = placement.record();
@@ -341,16 +342,18 @@ fn has_own_cgroup_namespace(spec: &Spec) -> bool {
     found.is_some_and(|namespace| !namespace.path.as_ref().is_some_and(is_callers))
 }
 
-fn check_root(lowered: &Lowered) -> Result<()> {
-    let root = &lowered.mounts.root;
-    let message = match root.canonicalize() {
-        Ok(found) if found == *root && root.is_dir() => return Ok(()),
-        Ok(found) if found == *root => "is not a directory".to_owned(),
-        Ok(found) => format!("leads to {} by a symbolic link", found.display()),
-        Err(error) => format!("cannot be used: {error}"),
-    };
-    let message = format!("{} {message}: give a directory with a root file system", root.display());
-    Err(Error::Spec { pointer: "/root/path".into(), message })
+/// The root file system by its only name without links, which nobody can lead elsewhere later.
+fn find_root(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+    let given = bundle.join(&spec.root.path);
+    let found = given.canonicalize().and_then(|found| match found.is_dir() {
+        true => Ok(found),
+        false => Err(Errno::NOTDIR.into()),
+    });
+    found.map_err(|error| {
+        let error = SyscallError::from_io("open", given.display().to_string(), &error);
+        let message = format!("{error}: give a directory with a root file system");
+        Error::Spec { pointer: "/root/path".into(), message }
+    })
 }
 
 fn record(

@@ -35,10 +35,10 @@ impl Container {
         self.change_mounts(init, |current| {
             let record = current.recorded()?;
             let spec = current.configuration()?;
-            let place = (&spec.linux, record.rootfs.as_path());
             let context = Context {
                 id: current.id(),
                 bundle: &record.bundle,
+                root: &record.rootfs,
                 cgroups: &CgroupRoot::discover()?,
                 cgroup_paths: &record.cgroup_paths,
                 own_cgroup_namespace: false,
@@ -47,7 +47,7 @@ impl Container {
                 no_pivot: false,
                 no_new_keyring: true,
             };
-            Ok(MountChange::Add(lower_live(&mounts.mounts, &context, place)?))
+            Ok(MountChange::Add(lower_live(&mounts.mounts, &context, &spec)?))
         })
     }
 

@@ -10,6 +10,7 @@ mod live;
 mod options;
 mod propagation;
 mod remount;
+mod roots;
 mod sources;
 mod targets;
 mod words;
@@ -24,6 +25,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("mounts::idmap", idmap::TESTS)
         .group("mounts::links", links::TESTS)
         .group("mounts::remount", remount::TESTS)
+        .group("mounts::roots", roots::TESTS)
         .group("mounts::words", words::TESTS)
         .group("mounts::sources", sources::TESTS)
         .group("mounts::targets", targets::TESTS)

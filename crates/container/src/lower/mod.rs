@@ -39,6 +39,8 @@ pub(crate) struct Context<'host> {
     pub(crate) id: &'host str,
     /// The bundle's directory, absolute.
     pub(crate) bundle: &'host Path,
+    /// The root file system, absolute and without symbolic links.
+    pub(crate) root: &'host Path,
     /// The host's cgroup hierarchies.
     pub(crate) cgroups: &'host CgroupRoot,
     /// Where the container's cgroup is in each of them.

@@ -16,8 +16,7 @@ use crate::Result;
 
 pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> Result<MountsPlan> {
     let Spec { root, linux, .. } = spec;
-    let root_path = context.bundle.join(&root.path);
-    let lowering = Lowering { context, root: &root_path, linux };
+    let lowering = Lowering::new(context, spec);
     let mut steps = Vec::new();
     let mut readonly_later = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -45,7 +44,7 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> R
         readonly: linux.readonly_paths.clone(),
         readonly_root: root.readonly,
         pivot: !context.no_pivot,
-        root: root_path,
+        root: context.root.to_owned(),
     })
 }
 
@@ -53,9 +52,9 @@ pub(super) fn lower(spec: &Spec, context: &Context<'_>, unprivileged: bool) -> R
 pub(crate) fn lower_live(
     mounts: &[Mount],
     context: &Context<'_>,
-    (linux, root): (&Linux, &Path),
+    spec: &Spec,
 ) -> Result<Vec<MountStep>> {
-    let lowering = Lowering { context, root, linux };
+    let lowering = Lowering::new(context, spec);
     let step = |(index, mount): (usize, &Mount)| {
         let step = lowering.step(mount, format!("/mounts/{index}"))?;
         let refused = |field, message| Err(invalid(format!("/mounts/{index}/{field}"), message));
@@ -115,11 +114,16 @@ const LABELLED_BY_POLICY: [&str; 5] = ["cgroup", "cgroup2", "mqueue", "proc", "s
 /// What the mounts have in common.
 struct Lowering<'plan> {
     context: &'plan Context<'plan>,
-    root: &'plan Path,
+    /// The root file system by the name that it is given.
+    root: PathBuf,
     linux: &'plan Linux,
 }
 
-impl Lowering<'_> {
+impl<'plan> Lowering<'plan> {
+    fn new(context: &'plan Context<'plan>, spec: &'plan Spec) -> Self {
+        Self { context, root: context.bundle.join(&spec.root.path), linux: &spec.linux }
+    }
+
     fn step(&self, mount: &Mount, name: String) -> Result<MountStep> {
         let mut options = MountOptions::parse(mount.options.iter().map(String::as_str));
         let fstype = mount.kind.as_deref().unwrap_or_default();
@@ -185,9 +189,10 @@ impl Lowering<'_> {
     /// A source inside the root file system may be something that was mounted there before.
     fn source(&self, source: &Path) -> BindSource {
         let source = self.context.bundle.join(source);
-        match source.strip_prefix(self.root) {
-            Ok(inside) => BindSource::Container(Path::new("/").join(inside)),
-            Err(_) => BindSource::Host(source),
+        let roots = [self.context.root, &self.root];
+        match roots.iter().find_map(|root| source.strip_prefix(root).ok()) {
+            Some(inside) => BindSource::Container(Path::new("/").join(inside)),
+            None => BindSource::Host(source),
         }
     }
 

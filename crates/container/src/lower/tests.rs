@@ -30,6 +30,7 @@ fn lowered_text(document: &[u8]) -> Result<Lowered> {
     let context = Context {
         id: "test",
         bundle: Path::new("/bundle"),
+        root: &Path::new("/bundle").join(&loaded.spec.root.path),
         cgroups: &cgroups,
         cgroup_paths: &cgroups.paths(&path).unwrap(),
         own_cgroup_namespace: true,
