@@ -13,6 +13,7 @@ mod engines;
 mod exec;
 mod formats;
 mod hooks;
+mod labels;
 mod lifecycle;
 mod mounts;
 mod namespaces;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let suite = namespaces::add_to(suite);
     let suite = mounts::add_to(suite);
     let suite = process::add_to(suite);
+    let suite = labels::add_to(suite);
     let suite = cgroups::add_to(suite);
     let suite = seccomp::add_to(suite);
     let suite = rootless::add_to(suite);

@@ -15,8 +15,9 @@ pub const COMMAND: Command = Command {
 usage: cargo xtask test [--no-guest] [--no-host] [--kernel VERSION] [--thorough]
 
 Installs what is needed and builds the command; then runs the tests of the crates and the suite that
-drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user; and the
-attacks on it, here. More skipped tests than expected are a failure.
+drives the command, here and in an emulated machine with cgroup v2, as root and as an ordinary user; that of
+labels with AppArmor and with SELinux; and the attacks on it, here. More skipped tests than expected are a
+failure.
 
   --no-guest   only here
   --no-host    only in the guest
@@ -30,8 +31,11 @@ attacks on it, here. More skipped tests than expected are a failure.
 /// How many tests of the suite may be skipped here and in the guest, for lack of what they need. A test that
 /// is skipped says why.
 const MAX_SKIPPED: &str = "CORACLE_TEST_MAX_SKIPPED";
-const SKIPPED_HERE: usize = 15;
-const SKIPPED_IN_GUEST: usize = 26;
+const SKIPPED_HERE: usize = 16;
+const SKIPPED_IN_GUEST: usize = 27;
+
+/// The security modules that are tested, each with how many of the tests of labels are about the other.
+const MODULES: [(&str, usize); 2] = [("apparmor", 2), ("selinux", 3)];
 
 /// Groups of the suite that run in a guest beside the one for the rest.
 const APART: [&str; 3] = ["exec::", "hooks::", "commands::"];
@@ -110,17 +114,17 @@ pub fn suite() -> anyhow::Result<Vec<PathBuf>> {
 /// Runs everything in guests, two at a time: most of what one does it does on one processor.
 fn run_in_guest(coracle: &Path, kernel: Option<&str>, thorough: bool) -> anyhow::Result<()> {
     let bin = format!("CORACLE_BIN={}", coracle.display());
+    let kernel: Vec<_> = kernel.map(|version| format!("--kernel={version}")).into_iter().collect();
+    let kernel: Vec<_> = kernel.iter().map(String::as_str).collect();
     let cgroup = build::tests(&["--package", "coracle-cgroup", "--tests"])?;
     let suite = suite()?;
     let one = || {
         for program in &cgroup {
-            finish_quietly(
-                "the tests of cgroups in the guest",
-                &mut guest(kernel, &[&bin], program)?,
-            )?;
+            let mut tests = guest(&kernel, &[&bin], program)?;
+            finish_quietly("the tests of cgroups in the guest", &mut tests)?;
         }
         suite.iter().try_for_each(|program| {
-            let mut rest = suite_in_guest(kernel, &bin, program)?;
+            let mut rest = suite_in_guest(&kernel, &bin, program)?;
             rest.args(NOT_SYSTEMD);
             if !thorough {
                 rest.args(NOT_ENGINES);
@@ -135,9 +139,10 @@ fn run_in_guest(coracle: &Path, kernel: Option<&str>, thorough: bool) -> anyhow:
         suite.iter().try_for_each(|program| {
             run_with_systemd(&bin, program)?;
             run_as_user(&bin, program)?;
+            run_with_modules(&bin, program)?;
             APART.iter().try_for_each(|group| {
                 let what = format!("the group {group} of the suite in the guest");
-                finish_quietly(&what, suite_in_guest(kernel, &bin, program)?.arg(group))
+                finish_quietly(&what, suite_in_guest(&kernel, &bin, program)?.arg(group))
             })
         })
     };
@@ -149,52 +154,47 @@ fn run_in_guest(coracle: &Path, kernel: Option<&str>, thorough: bool) -> anyhow:
     })
 }
 
-fn suite_in_guest(
-    kernel: Option<&str>,
-    bin: &str,
-    program: &Path,
-) -> anyhow::Result<process::Command> {
+fn suite_in_guest(kernel: &[&str], bin: &str, program: &Path) -> anyhow::Result<process::Command> {
     let skipped = format!("{MAX_SKIPPED}={SKIPPED_IN_GUEST}");
     guest(kernel, &[bin, &skipped], program)
 }
 
 /// The tests that need a service manager: that of the system, on v2 and v1, and that of a user.
 fn run_with_systemd(bin: &str, program: &Path) -> anyhow::Result<()> {
-    let xtask = std::env::current_exe().context("where xtask is")?;
     let hybrid = ["--kernel", "6.1", "--cgroups", "hybrid"].as_slice();
     for options in [&[], hybrid, &["--user"]] {
-        let mut command = process::Command::new(&xtask);
-        command.args(["guest", "--timeout", "1800", "--init", "systemd"]).args(options);
-        command.arg("--share").arg(build::target_directory()?);
-        for variable in [bin, GUEST_SLOWNESS, "CORACLE_TEST_HOST_WIDE=1"] {
-            command.args(["--env", variable]);
-        }
-        command.arg("--").arg(program).arg("systemd::").current_dir(workspace::root());
-        finish_quietly("the tests of systemd in the guest", &mut command)?;
+        let options = [&["--init", "systemd"], options].concat();
+        let mut tests = guest(&options, &[bin, "CORACLE_TEST_HOST_WIDE=1"], program)?;
+        finish_quietly("the tests of systemd in the guest", tests.arg("systemd::"))?;
     }
     Ok(())
 }
 
 /// The tests of users without privileges, in a cgroup that was delegated to one.
 fn run_as_user(bin: &str, program: &Path) -> anyhow::Result<()> {
-    let mut command = process::Command::new(std::env::current_exe().context("where xtask is")?);
-    command.args(["guest", "--timeout", "1800", "--user"]);
-    command.arg("--share").arg(build::target_directory()?);
-    command.args(["--env", bin, "--env", GUEST_SLOWNESS]);
-    command.arg("--").arg(program).arg("rootless::").args(NOT_ENGINES);
-    finish_quietly("the tests of users in the guest", command.current_dir(workspace::root()))
+    let mut tests = guest(&["--user"], &[bin], program)?;
+    finish_quietly("the tests of users in the guest", tests.arg("rootless::").args(NOT_ENGINES))
 }
 
-/// The command that boots a guest and runs the program in it.
-fn guest(kernel: Option<&str>, env: &[&str], program: &Path) -> anyhow::Result<process::Command> {
-    let xtask = std::env::current_exe().context("where xtask is")?;
-    let mut command = process::Command::new(xtask);
-    command.args(["guest", "--timeout", "2400"]);
+/// The tests of labels, and an attack on who writes them, where there is a module that minds them.
+fn run_with_modules(bin: &str, program: &Path) -> anyhow::Result<()> {
+    for (module, about_others) in MODULES {
+        let skipped = format!("{MAX_SKIPPED}={about_others}");
+        let mut tests = guest(&["--lsm", module], &[bin, &skipped], Path::new("sh"))?;
+        tests.args(["-c", "\"$0\" labels:: && \"$1\" procfs::labels"]).args([program, &attacks()?]);
+        finish_quietly(&format!("the tests of labels in the guest with {module}"), &mut tests)?;
+    }
+    Ok(())
+}
+
+/// The command that boots a guest with these options and runs the program in it.
+fn guest(options: &[&str], env: &[&str], program: &Path) -> anyhow::Result<process::Command> {
+    let mut command = process::Command::new(std::env::current_exe().context("where xtask is")?);
+    command.args(["guest", "--timeout", "2400"]).args(options);
     command.arg("--share").arg(build::target_directory()?);
     for variable in env.iter().chain(&[GUEST_SLOWNESS]) {
         command.args(["--env", variable]);
     }
-    command.args(kernel.map(|version| format!("--kernel={version}")));
     command.arg("--").arg(program).current_dir(workspace::root());
     Ok(command)
 }

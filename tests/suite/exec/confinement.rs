@@ -23,8 +23,6 @@ pub const TESTS: &[Test] = tests![
     gains_no_privileges_if_asked,
     sees_what_the_container_sees,
     starts_with_no_signal_blocked_or_ignored,
-    runs_under_an_apparmor_profile,
-    never_runs_without_the_label_that_is_asked_for,
 ];
 
 const KILL: u64 = 1 << 5;
@@ -220,48 +218,6 @@ fn starts_with_no_signal_blocked_or_ignored(t: &mut Context) -> Result<Verdict> 
     let output = exec.after("trap '' HUP INT TERM USR1 PIPE CHLD").succeed()?;
     for set in ["SigBlk", "SigIgn", "SigPnd", "ShdPnd"] {
         check_eq!((set, u64::from_str_radix(field(&output.stdout, set), 16)?), (set, 0));
-    }
-    container.delete_forcibly()?;
-    Ok(Passed)
-}
-
-fn runs_under_an_apparmor_profile(t: &mut Context) -> Result<Verdict> {
-    need!(t.host().apparmor, "AppArmor is not active");
-    need!(t.host().has_program("apparmor_parser"), "no apparmor_parser");
-    let names = [t.id(), t.id()];
-    let profile = |name: &str| format!("profile {name} flags=(attach_disconnected) {{ file, }}\n");
-    let parser =
-        |action, name: &str| Cmd::new("apparmor_parser").args([action, "-K"]).input(&profile(name));
-    for name in &names {
-        parser("-r", name)?.succeed()?;
-    }
-    let bundle = t.bundle()?.set("/process/apparmorProfile", names[0].clone());
-    let container = t.start(&bundle.idle())?;
-    let current = |flags: &[&str]| -> Result<String> {
-        let exec = container.exec_with(flags, &["cat", "/proc/self/attr/current"]).succeed()?;
-        Ok(exec.text().to_owned())
-    };
-    check_eq!(current(&[])?, format!("{} (enforce)", names[0]));
-    check_eq!(current(&["--apparmor", &names[1]])?, format!("{} (enforce)", names[1]));
-    let output = container.exec_with(&["--apparmor", "no-such-profile"], &["echo", "x"]).run()?;
-    check!(output.stdout.is_empty(), "{output}");
-    output.not_executed(&["no-such-profile"])?;
-    container.delete_forcibly()?;
-    for name in &names {
-        parser("-R", name)?.succeed()?;
-    }
-    Ok(Passed)
-}
-
-fn never_runs_without_the_label_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
-    need!(!t.host().apparmor && !t.host().selinux, "there is a security module");
-    need!(t.is_coracle(), "others run it without");
-    let container = idle(t)?;
-    let asked = [["--apparmor", "some-profile"], ["--process-label", "a_u:b_r:c_t:s0"]];
-    for flags in asked {
-        let output = container.exec_with(&flags, &["echo", "unconfined"]).run()?;
-        check!(output.stdout.is_empty(), "{output}");
-        output.not_executed(&[])?;
     }
     container.delete_forcibly()?;
     Ok(Passed)

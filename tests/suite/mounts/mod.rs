@@ -36,13 +36,13 @@ pub fn add_to(suite: Suite) -> Suite {
 }
 
 /// The mounts that a container of this bundle sees.
-fn mounts_in(t: &Context, bundle: Bundle) -> Result<Vec<MountEntry>> {
+pub fn mounts_in(t: &Context, bundle: Bundle) -> Result<Vec<MountEntry>> {
     let output = t.run(&bundle.args(&["cat", "/proc/self/mountinfo"]))?.expect(0)?;
     parse_mountinfo(&output.stdout)
 }
 
 /// The topmost mount at this place.
-fn at<'mounts>(mounts: &'mounts [MountEntry], target: &str) -> Result<&'mounts MountEntry> {
+pub fn at<'mounts>(mounts: &'mounts [MountEntry], target: &str) -> Result<&'mounts MountEntry> {
     let found = mounts.iter().rev().find(|mount| mount.target == target);
     found.ok_or_else(|| anyhow::anyhow!("nothing is mounted at {target}: {mounts:#?}"))
 }

@@ -23,7 +23,6 @@ pub const TESTS: &[Test] = tests![
     refuses_words_for_the_driver_on_a_bind_mount,
     refuses_words_that_would_have_no_effect,
     copies_into_a_tmpfs,
-    labels_file_systems,
 ];
 
 /// A tmpfs with these flags, somewhere on the host; with a file in it. It is unmounted with the test.
@@ -269,23 +268,5 @@ fn copies_into_a_tmpfs(t: &mut Context) -> Result<Verdict> {
     if t.is_coracle() {
         t.run(&bundle)?.refused(&["/data", "tmpcopyup", "ENOSPC"])?;
     }
-    Ok(Passed)
-}
-
-fn labels_file_systems(t: &mut Context) -> Result<Verdict> {
-    let label = "system_u:object_r:tmp_t:s0:c1,c2";
-    let bundle = t.bundle()?.set("/linux/mountLabel", label);
-    if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
-        need!(t.is_coracle(), "others ignore it without SELinux");
-        t.run(&bundle)?.refused(&["/dev", "/linux/mountLabel", "context"])?;
-        return Ok(Passed);
-    }
-    let mounts = mounts_in(t, bundle)?;
-    for target in ["/dev", "/dev/shm", "/dev/pts"] {
-        let mount = at(&mounts, target)?;
-        let shown = mount.super_options.join(",");
-        check_has!(shown, "context=", "tmp_t:s0:c1,c2");
-    }
-    check!(!at(&mounts, "/proc")?.super_options.join(",").contains("context="));
     Ok(Passed)
 }

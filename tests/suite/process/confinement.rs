@@ -2,7 +2,7 @@
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Cmd, Context, Result, Test, Verdict, check, check_eq, check_has, need, tests,
+    Bundle, Context, Result, Test, Verdict, check, check_eq, check_has, need, tests,
 };
 use serde_json::{Value, json};
 
@@ -24,11 +24,6 @@ pub const TESTS: &[Test] = tests![
     shares_its_keyring_with_what_is_executed_in_it,
     stays_in_the_callers_keyring_if_asked,
     starts_with_no_signal_blocked_or_ignored,
-    runs_under_an_apparmor_profile,
-    runs_under_both_profiles_where_it_cannot_leave_its_own,
-    runs_with_an_selinux_label,
-    never_runs_without_the_label_that_is_asked_for,
-    never_runs_without_the_profile_that_is_asked_for,
 ];
 
 /// The five sets of a container, as the kernel counts them.
@@ -220,90 +215,5 @@ fn starts_with_no_signal_blocked_or_ignored(t: &mut Context) -> Result<Verdict> 
     for set in ["SigBlk", "SigIgn", "SigPnd", "ShdPnd"] {
         check_eq!((set, u64::from_str_radix(field(&output.stdout, set), 16)?), (set, 0));
     }
-    Ok(Passed)
-}
-
-fn runs_under_an_apparmor_profile(t: &mut Context) -> Result<Verdict> {
-    need!(t.host().apparmor, "AppArmor is not active");
-    need!(t.host().has_program("apparmor_parser"), "no apparmor_parser");
-    let name = t.id();
-    let profile = format!("profile {name} {{ file, deny /etc/passwd r, }}\n");
-    let parser = |action| Cmd::new("apparmor_parser").args([action, "-K"]).input(&profile);
-    parser("-r")?.succeed()?;
-    let script =
-        "cat /proc/self/attr/current; cat /etc/passwd; cat /etc/group > /dev/null && echo read";
-    let bundle = t.bundle()?.set("/process/apparmorProfile", name.clone()).script(script);
-    let output = t.run(&bundle)?.expect(0)?;
-    check_eq!(output.lines(), [format!("{name} (enforce)"), "read".to_owned()]);
-    check!(output.stderr.contains("ermission denied"), "{output}");
-    let bundle = bundle.set("/process/noNewPrivileges", false);
-    check_eq!(t.run(&bundle)?.expect(0)?.lines()[0], format!("{name} (enforce)"));
-    parser("-R")?.succeed()?;
-    Ok(Passed)
-}
-
-/// With a profile of its own that does not let it change to another one, as that of user namespaces.
-fn runs_under_both_profiles_where_it_cannot_leave_its_own(t: &mut Context) -> Result<Verdict> {
-    need!(t.host().apparmor, "AppArmor is not active");
-    need!(t.host().has_program("apparmor_parser"), "no apparmor_parser");
-    need!(t.is_coracle(), "others refuse");
-    let [outer, inner] = [t.id(), t.id()];
-    let all = "file, capability, mount, umount, pivot_root, network, unix, signal, ptrace,";
-    let profiles = format!(
-        "profile {outer} flags=(attach_disconnected) {{ {all} change_profile -> &**, }}\n\
-         profile {inner} flags=(attach_disconnected) {{ file, }}\n"
-    );
-    let parser = |action| Cmd::new("apparmor_parser").args([action, "-K"]).input(&profiles);
-    parser("-r")?.succeed()?;
-    let bundle = t.bundle()?.set("/process/apparmorProfile", inner.clone());
-    let bundle = bundle.args(&["cat", "/proc/self/attr/current"]);
-    let output = t.run_with(&bundle, &[])?.through(["aa-exec", "-p", &outer, "--"]).succeed()?;
-    check_has!(output.stdout, outer.as_str(), inner.as_str(), "//&");
-    parser("-R")?.succeed()?;
-    Ok(Passed)
-}
-
-fn runs_with_an_selinux_label(t: &mut Context) -> Result<Verdict> {
-    need!(t.host().selinux, "SELinux is not active");
-    need!(t.is_coracle(), "the packaged peers differ in what they label");
-    let label = |category: u32| format!("system_u:system_r:container_t:s0:c1,c{category}");
-    let script = "cat /proc/self/attr/current; echo; cat /proc/keys";
-    let bundle = t.bundle()?.set("/process/selinuxLabel", label(2)).idle();
-    let container = t.start(&bundle.set("/linux/maskedPaths", json!([])))?;
-    container.wait_for("ready")?;
-    let current = |pid: i32| -> Result<String> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/attr/current"))?;
-        Ok(text.trim_end_matches(['\0', '\n']).to_owned())
-    };
-    check_eq!(current(container.pid()?)?, label(2));
-    let exec = |flags: &[&str]| -> Result<String> {
-        let output = container.exec_with(flags, &["sh", "-c", script]).succeed()?;
-        check_has!(output.stdout, "_ses.");
-        Ok(output.lines()[0].trim_end_matches('\0').to_owned())
-    };
-    check_eq!(exec(&[])?, label(2));
-    check_eq!(exec(&["--process-label", &label(3)])?, label(3));
-    let wrong = container.exec_with(&["--process-label", "no-label"], &["echo", "x"]).run()?;
-    check!(wrong.stdout.is_empty(), "{wrong}");
-    wrong.not_executed(&["no-label"])?;
-    container.delete_forcibly()?;
-    Ok(Passed)
-}
-
-fn never_runs_without_the_label_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
-    need!(t.is_coracle(), "others run it without, or say other words");
-    let label = if t.host().selinux { "no-label" } else { "system_u:system_r:container_t:s0" };
-    let bundle = t.bundle()?.set("/process/selinuxLabel", label).script("echo unconfined");
-    let output = t.run(&bundle)?;
-    check!(output.stdout.is_empty(), "{output}");
-    output.refused(&["/process/selinuxLabel", "SELinux"])?;
-    Ok(Passed)
-}
-
-fn never_runs_without_the_profile_that_is_asked_for(t: &mut Context) -> Result<Verdict> {
-    let bundle = t.bundle()?.set("/process/apparmorProfile", "no-such-profile");
-    let output = t.run(&bundle.script("echo unconfined"))?;
-    check!(output.stdout.is_empty(), "{output}");
-    output.refused(&["apparmor"])?;
     Ok(Passed)
 }
