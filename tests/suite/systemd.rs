@@ -239,13 +239,17 @@ fn check_devices(container: &Container) -> Result<()> {
     Ok(())
 }
 
-fn keeps_devices_over_reloads(t: &mut Context) -> Result<Verdict> {
-    need_systemd!();
+/// A container that may make devices, and use those only that every container may.
+fn with_devices(t: &Context) -> Result<Bundle> {
     let rules = serde_json::json!([{"allow": false, "access": "rwm"}]);
     let bundle = t.bundle()?.idle().set("/linux/resources/devices", rules);
     let bundle = bundle.mount("/tmp", "tmpfs", "tmpfs", &["dev"]);
-    let all = ["CAP_MKNOD", "CAP_KILL", "CAP_DAC_OVERRIDE"];
-    let container = create(t, &bundle.capabilities(&all))?;
+    Ok(bundle.capabilities(&["CAP_MKNOD", "CAP_KILL", "CAP_DAC_OVERRIDE"]))
+}
+
+fn keeps_devices_over_reloads(t: &mut Context) -> Result<Verdict> {
+    need_systemd!();
+    let container = create(t, &with_devices(t)?)?;
     container.start()?;
     check_devices(&container)?;
     for _ in 0..3 {
@@ -263,7 +267,8 @@ fn survives_restarts_of_systemd(t: &mut Context) -> Result<Verdict> {
     for round in 0..reloads() {
         let action = if round % 2 == 0 { "daemon-reload" } else { "daemon-reexec" };
         let restart = systemctl(t).arg(action).spawn()?;
-        let container = create(t, &t.bundle()?.idle().set("/linux/resources/pids/limit", 55))?;
+        let bundle = with_devices(t)?.set("/linux/resources/pids/limit", 55);
+        let container = create(t, &bundle)?;
         restart.wait()?.expect(0)?;
         container.start()?;
         let restart = systemctl(t).arg(action).spawn()?;
@@ -272,6 +277,7 @@ fn survives_restarts_of_systemd(t: &mut Context) -> Result<Verdict> {
         restart.wait()?.expect(0)?;
         let limit = t.host().limit_of(container.pid()?, "pids", PIDS)?;
         check_eq!((round, limit.as_str()), (round, "66"));
+        check_devices(&container)?;
         container.delete_forcibly()?;
     }
     Ok(Passed)

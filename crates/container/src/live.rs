@@ -30,7 +30,7 @@ impl Container {
     ///
     /// Directories that were made as places for mounts stay if one fails. File systems that show a namespace
     /// (proc, sysfs, mqueue, devpts, cgroup) are for containers that are created. Bind mounts need
-    /// `CAP_SYS_ADMIN` in the caller's mount namespace.
+    /// `CAP_SYS_ADMIN` in the caller's mount namespace, or in a user namespace of the container.
     pub fn add_mounts(&self, mounts: &LoadedMounts, init: &InitExe) -> Result<()> {
         self.change_mounts(init, |current| {
             let record = current.recorded()?;

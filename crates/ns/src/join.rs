@@ -58,8 +58,8 @@ pub fn join_process(pidfd: impl AsFd, kinds: KindSet) -> Result<()> {
     })
 }
 
-/// Makes a cgroup or a time namespace; the caller is in the former at once, its later children in the latter.
-/// `CAP_SYS_ADMIN`.
+/// Makes a namespace that takes no more than a system call: cgroup, time or mount. The caller is in it at once,
+/// but in a time namespace only its later children are. `CAP_SYS_ADMIN`.
 pub fn unshare(kind: NamespaceKind) -> Result<()> {
     nsfs::unshare(kind.flag().bits()).map_err(|source| Error::Create { kind, source })
 }

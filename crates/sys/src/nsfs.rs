@@ -18,13 +18,14 @@ pub fn namespace_type(fd: impl AsFd) -> Result<u32> {
 
 /// Moves the caller into new namespaces of the kinds in `flags` (`CLONE_NEW*`); see unshare(2).
 ///
-/// Other flags are refused: they would change what the threads of the process share.
+/// A mount namespace comes with a root and a working directory of the calling thread's own. Other flags are
+/// refused: they would change what the threads of the process share.
 pub fn unshare(flags: u32) -> Result<()> {
-    let kinds = UnshareFlags::NEWCGROUP | UnshareFlags::NEWTIME;
+    let kinds = UnshareFlags::NEWCGROUP | UnshareFlags::NEWTIME | UnshareFlags::NEWNS;
     let failure = |errno| SyscallError::new("unshare", format!("{flags:#x}"), errno);
     let flags = UnshareFlags::from_bits(flags)
         .filter(|flags| kinds.contains(*flags))
         .ok_or_else(|| failure(Errno::INVAL))?;
-    // SAFETY: none of these flags separates the thread's descriptors or its file system information.
+    // SAFETY: none of these flags separates the thread's descriptors, to which others may hold numbers.
     unsafe { unshare_unsafe(flags) }.map_err(failure)
 }

@@ -5,17 +5,21 @@ use std::os::unix::fs::chown;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Cmd, Container, Context, Output, Result, Test, Verdict, check, check_eq, need, tests,
+    Bundle, Cmd, Container, Context, Output, Result, Test, Verdict, check, check_eq, mounts_of,
+    need, tests,
 };
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 
 use crate::crash::{kill_after, moments};
+use crate::rootless;
 
 pub const TESTS: &[Test] = tests![
     mounts_come_and_go,
     all_are_mounted_or_none,
     what_create_mounted_stays,
     a_user_namespace_gets_mounts,
+    a_user_without_privileges_adds_mounts,
     places_are_inside_the_container,
     refuses_what_cannot_be_added,
     a_killed_command_leaves_all_or_nothing,
@@ -156,6 +160,35 @@ fn a_user_namespace_gets_mounts(t: &mut Context) -> Result<Verdict> {
     add(t, &container, &json!([mounts[0], last]))?.refused(&["/mounts/1"])?;
     check_eq!(lines_of(&container, "/extra")?, 1);
     remove(t, &container, &mounts)?.expect(0)?;
+    check_eq!((lines_of(&container, "/extra")?, lines_of(&container, "/scratch")?), (0, 0));
+    container.delete_forcibly()?;
+    Ok(Passed)
+}
+
+fn a_user_without_privileges_adds_mounts(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle() && t.host().kernel_is(5, 12), "it needs Linux 5.12");
+    let container = rootless::create(t, &rootless::bundle(t)?.writable().idle())?;
+    container.start()?;
+    let mounts = two(t)?;
+    let change = |action: &str, mounts: &Value| -> Result<Output> {
+        t.as_user(change(t, action, container.id(), mounts)?).run()
+    };
+    let before = mounts_of(i32::try_from(std::process::id())?)?;
+    change("add", &mounts)?.expect(0)?;
+    check_eq!(mounts_of(i32::try_from(std::process::id())?)?, before);
+    let script = "cat /extra/hello; ! touch /extra/x 2>&-; touch /scratch/x && echo made";
+    check_eq!(container.script(script)?.lines(), ["from the host", "made"]);
+    // A flag of the host's that the user may not lower.
+    let locked = t.path("locked");
+    fs::create_dir(&locked)?;
+    if t.host().is_root() {
+        mount("x", &locked, "tmpfs", MountFlags::RDONLY, None)?;
+        let lowered = json!([{"destination": "/low", "source": locked, "options": ["bind", "rw"]}]);
+        let refused = change("add", &lowered);
+        unmount(&locked, UnmountFlags::DETACH)?;
+        refused?.refused(&["/mounts/0", "/low", "lower"])?;
+    }
+    change("remove", &mounts)?.expect(0)?;
     check_eq!((lines_of(&container, "/extra")?, lines_of(&container, "/scratch")?), (0, 0));
     container.delete_forcibly()?;
     Ok(Passed)

@@ -7,11 +7,13 @@
 use std::os::fd::OwnedFd;
 
 use coracle_mount::{DetachedMount, Propagation, PropagationKind, Rootfs};
-use coracle_ns::{NamespaceKind, join_process};
+use coracle_ns::{KindSet, NamespaceKind, join_process, unshare};
 use coracle_sys::mount_attr::{MountAttr, mount_setattr};
 use coracle_sys::procfs::ProcRoot;
 use rustix::process::setsid;
-use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, Gid, Uid, capabilities, set_thread_res_gid, set_thread_res_uid,
+};
 
 use super::Launcher;
 use crate::InitError;
@@ -26,22 +28,23 @@ pub(super) fn change(plan: &LivePlan, descriptors: &mut Descriptors) -> Result<(
     let _lock = descriptors.take(plan.lock)?;
     let init = descriptors.take(plan.init)?;
     let proc = ProcRoot::open().step("opening /proc")?;
+    Launcher::hide_from_tracers()?;
+    let mut kinds = plan.kinds;
     let copies = match &plan.change {
         MountChange::Add(steps) => {
+            if kinds.contains(NamespaceKind::User) && !may_mount()? {
+                // The copies are made where the caller may make them: in a copy of its mount namespace.
+                enter(&init, [NamespaceKind::User].into_iter().collect())?;
+                unshare(NamespaceKind::Mount).step("copying the mount namespace")?;
+                kinds.remove(NamespaceKind::User);
+            }
             // Without this call flags are changed by paths in procfs, and the container's is of other processes.
             mount_setattr(&init, false, &MountAttr::default()).step("preparing mounts")?;
             copy_sources(steps, plan)?
         }
         MountChange::Remove { .. } => Vec::new(),
     };
-    Launcher::hide_from_tracers()?;
-    join_process(&init, plan.kinds).step("entering the container")?;
-    if plan.kinds.contains(NamespaceKind::User) {
-        let step = "becoming root of the user namespace (does it map 0?)";
-        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).step(step)?;
-        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step(step)?;
-        Launcher::hide_from_tracers()?;
-    }
+    enter(&init, kinds)?;
     let mut root = Rootfs::of_caller().step("opening the container's root")?;
     match &plan.change {
         MountChange::Add(steps) => add(&mut root, &proc, steps, copies),
@@ -54,6 +57,24 @@ pub(super) fn change(plan: &LivePlan, descriptors: &mut Descriptors) -> Result<(
             mounts.iter().try_for_each(|(step, mount)| proc.unmount(mount).step(step.as_str()))
         }
     }
+}
+
+/// May it copy mounts of the host?
+fn may_mount() -> Result<bool, InitError> {
+    let own = capabilities(None).step("reading the caller's capabilities")?;
+    Ok(own.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
+/// Enters namespaces of the container, as root of its user namespace if that is among them.
+fn enter(init: &OwnedFd, kinds: KindSet) -> Result<(), InitError> {
+    join_process(init, kinds).step("entering the container")?;
+    if kinds.contains(NamespaceKind::User) {
+        let step = "becoming root of the user namespace (does it map 0?)";
+        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).step(step)?;
+        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step(step)?;
+        Launcher::hide_from_tracers()?;
+    }
+    Ok(())
 }
 
 /// Opens what is mounted from the host. What is mounted on the originals later appears on the copies, never
