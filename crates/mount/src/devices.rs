@@ -106,8 +106,11 @@ impl Rootfs {
     }
 
     /// Puts the host's node of the same path and number in its place: for user namespaces, in which no
-    /// device can be made. The caller's root must still be the host's.
+    /// device can be made, but for FIFOs. The caller's root must still be the host's.
     pub fn bind_device(&self, node: &DeviceNode) -> Result<()> {
+        if node.kind == DeviceKind::Fifo {
+            return self.make_device(node);
+        }
         let device =
             DetachedMount::copy_of_device(&node.path, node.kind, (node.major, node.minor))?;
         let target = self.target(&node.path, Leaf::File)?;

@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = tests![
     the_default_devices_work,
     makes_the_links,
     makes_what_is_asked_for,
+    makes_what_a_user_namespace_may_make,
     gives_devices_mode_and_owner,
     lets_the_configuration_replace_a_default_device,
     makes_a_read_only_dev_read_only_at_last,
@@ -67,6 +68,40 @@ fn makes_what_is_asked_for(t: &mut Context) -> Result<Verdict> {
         "pipe fifo 0:0",
     ];
     check_eq!(t.run(&bundle)?.expect(0)?.lines(), expected);
+    Ok(Passed)
+}
+
+/// Devices are the host's own, a FIFO is a new one.
+fn makes_what_a_user_namespace_may_make(t: &mut Context) -> Result<Verdict> {
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
+    let mapped = t.bundle()?.namespace("user", None).set("/linux/uidMappings", map.clone());
+    let mapped = mapped.set("/linux/gidMappings", map);
+    let device = |path: &str, kind: &str, minor: u32| {
+        let mode = 0o620;
+        json!({"path": path, "type": kind, "major": 1, "minor": minor, "fileMode": mode, "gid": 5})
+    };
+    let bundle = mapped.clone().push("/linux/devices", device("/dev/kmsg", "c", 11));
+    let bundle = bundle.push("/linux/devices", device("/dev/pipe", "p", 0));
+    let bundle = bundle.push("/linux/devices", device("/dev/deep/pipe", "p", 0));
+    let bundle = bundle.script(
+        "cd /dev; stat -c '%n %F %t:%T' kmsg null
+        stat -c '%n %F %a %u:%g' pipe deep/pipe; echo through > pipe & cat pipe",
+    );
+    let expected = [
+        "kmsg character special file 1:b",
+        "null character special file 1:3",
+        "pipe fifo 620 0:5",
+        "deep/pipe fifo 620 0:5",
+        "through",
+    ];
+    check_eq!(t.run(&bundle)?.expect(0)?.lines(), expected);
+    for (path, minor, words) in [
+        ("/dev/no-such-device", 3, ["only the host's", "ENOENT"]),
+        ("/dev/zero", 3, ["/dev/zero", "ENODEV"]),
+    ] {
+        let bundle = mapped.clone().push("/linux/devices", device(path, "c", minor));
+        t.run(&bundle)?.refused(&words)?;
+    }
     Ok(Passed)
 }
 

@@ -88,8 +88,12 @@ fn copy_sources(
 
 fn make_devices(mounts: &MountsPlan, root: &Rootfs) -> Result<(), InitError> {
     for node in &mounts.devices {
-        if mounts.bind_devices { root.bind_device(node) } else { root.make_device(node) }
-            .step("creating devices")?;
+        if mounts.bind_devices {
+            let step = "lending devices (in a user namespace only the host's, by their own names)";
+            root.bind_device(node).step(step)?;
+        } else {
+            root.make_device(node).step("creating devices")?;
+        }
     }
     if mounts.setup_dev {
         root.make_device_links().step("creating the links in /dev")?;
