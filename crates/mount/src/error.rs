@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use coracle_sys::SyscallError;
+use coracle_sys::{Errno, SyscallError};
 
 /// What the fallible functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// What is to be bind-mounted does not open.
-    #[error("cannot open the source {}", path.display())]
+    #[error("cannot open the source {}{}", path.display(), uncopied(source))]
     Source {
         /// The path on the host.
         path: PathBuf,
@@ -126,4 +126,14 @@ impl Error {
 
 fn said(messages: &[String]) -> String {
     if messages.is_empty() { String::new() } else { format!(" ({})", messages.join("; ")) }
+}
+
+/// Why the kernel may refuse to copy a mount that is there.
+fn uncopied(refusal: &SyscallError) -> &'static str {
+    match (refusal.call(), refusal.errno()) {
+        ("open_tree", Errno::INVAL) => {
+            " (is the mount unbindable, or are there mounts below that a user can only bind with it, by rbind?)"
+        }
+        _ => "",
+    }
 }

@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = tests![
     enters_every_kind_of_root,
     enters_them_from_a_user_namespace,
     refuses_what_is_no_root,
+    says_why_an_unbindable_root_is_none,
     keeps_what_is_read_only,
     makes_mounts_in_a_root_that_is_read_only,
     keeps_the_flags_of_the_root,
@@ -73,7 +74,6 @@ const KINDS: &[(&str, Prepare)] = &[
     ("a slave", |_, bundle| {
         bind(bundle, &[MountPropagationFlags::SHARED, MountPropagationFlags::DOWNSTREAM])
     }),
-    ("an unbindable mount point", |_, bundle| bind(bundle, &[MountPropagationFlags::UNBINDABLE])),
     ("mount upon mount", |_, bundle| bind(bind(bundle, &[])?, &[])),
     ("a tmpfs", |t, bundle| {
         let root = bundle.rootfs();
@@ -185,6 +185,17 @@ fn refuses_what_is_no_root(t: &mut Context) -> Result<Verdict> {
         t.run(&bundle.clone().set("/root/path", path))?.refused(words)?;
     }
     t.run(&bundle.remove("/root"))?.refused(&["root"])?;
+    Ok(Passed)
+}
+
+/// Newer kernels let it be bound.
+fn says_why_an_unbindable_root_is_none(t: &mut Context) -> Result<Verdict> {
+    let bundle = bind(t.bundle()?, &[MountPropagationFlags::UNBINDABLE])?;
+    let _place = Place(bundle.directory().to_owned());
+    let output = t.run(&bundle)?;
+    if output.code() != 0 {
+        output.refused(&["/root/path", "unbindable", "EINVAL"])?;
+    }
     Ok(Passed)
 }
 
