@@ -69,7 +69,7 @@ impl Creation {
             no_pivot: builder.no_pivot,
             no_new_keyring: builder.no_new_keyring,
         };
-        let mut lowered = lower(&spec, &context)?;
+        let mut lowered = lower(&mut spec, &context)?;
         let mut said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         said.append(&mut lowered.warnings);
         builder.options.check_terminal(lowered.process.terminal.is_some())?;

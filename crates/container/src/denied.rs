@@ -128,7 +128,7 @@ impl DeniedCalls {
         };
         let mut record = self.lock();
         record.loaded_last = spec.process.no_new_privileges;
-        record.profile = Some(seccomp::profile(oci, &mut Vec::new())?);
+        record.profile = Some(seccomp::profile(&mut oci.clone(), &mut Vec::new())?);
         let actions = oci.syscalls.iter_mut().map(|rule| (&mut rule.action, &mut rule.errno_ret));
         for (action, errno) in
             actions.chain([(&mut oci.default_action, &mut oci.default_errno_ret)])

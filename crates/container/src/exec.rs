@@ -196,7 +196,7 @@ impl ExecBuilder {
         };
         let record = self.container.record.as_ref();
         let rootless = record.is_some_and(|record| record.rootless);
-        let mut lowered = lower_exec(&self.spec, self.container.id(), available, rootless)?;
+        let mut lowered = lower_exec(&mut self.spec, self.container.id(), available, rootless)?;
         self.warnings.append(&mut lowered.warnings);
         self.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&self.options)?;

@@ -80,9 +80,9 @@ impl SeccompProfile {
             "architectures": architectures(given),
             "syscalls": rules,
         });
-        let oci: Seccomp = serde_json::from_value(oci)
+        let mut oci: Seccomp = serde_json::from_value(oci)
             .map_err(|error| invalid(pointer, format!("is no seccomp profile: {error}")))?;
-        let profile = seccomp::profile(&oci, &mut notes)?;
+        let profile = seccomp::profile(&mut oci, &mut notes)?;
         Ok(Self { profile, pointer, places, notes })
     }
 

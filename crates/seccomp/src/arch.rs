@@ -124,7 +124,7 @@ impl Arch {
     pub(crate) const fn abi(self) -> Option<Abi> {
         let (token, column, wide) = match self {
             Self::X86_64 => (Abi::X86_64, 0, true),
-            Self::X86 => (0x4000_0003, 1, false),
+            Self::X86 => (Abi::X86, 1, false),
             // Its registers have 64 bits, but filters compare ints, and libseccomp compares as here.
             Self::X32 => (Abi::X86_64, 2, false),
             Self::Aarch64 => (0xc000_00b7, 3, true),
@@ -178,6 +178,8 @@ pub(crate) struct Abi {
 impl Abi {
     /// `AUDIT_ARCH_X86_64`, of which x32 is a part.
     pub const X86_64: u32 = 0xc000_003e;
+    /// `AUDIT_ARCH_I386`.
+    pub const X86: u32 = 0x4000_0003;
     /// `AUDIT_ARCH_ARM`.
     pub const ARM: u32 = 0x4000_0028;
 
@@ -188,6 +190,11 @@ impl Abi {
             (Self::X86_64, false) => (X32_BIT, u32::MAX),
             _ => (0, u32::MAX),
         }
+    }
+
+    /// Whether some calls are also reached through socketcall(2) and ipc(2), by the numbers of 32-bit x86.
+    pub const fn has_multiplexers(self) -> bool {
+        self.token == Self::X86
     }
 
     /// The largest number that Linux may yet give to a new system call; beyond are arm's own calls.

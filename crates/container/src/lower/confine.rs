@@ -10,10 +10,12 @@ use crate::Result;
 use crate::agent::AgentAddress;
 
 pub(super) fn lower(
-    spec: &Spec,
+    spec: &mut Spec,
     available: CapSet,
     warnings: &mut Vec<String>,
 ) -> Result<(ConfinePlan, Option<AgentAddress>)> {
+    let filter = spec.linux.seccomp.take().map(|profile| seccomp::lower(profile, warnings));
+    let (seccomp, agent) = filter.transpose()?.flatten().unzip();
     let process = &spec.process;
     let asked = capabilities(&process.capabilities);
     let missing = asked.union() - available;
@@ -28,8 +30,6 @@ pub(super) fn lower(
         ));
         given.ambient = given.ambient - stray;
     }
-    let filter = spec.linux.seccomp.as_ref().map(|profile| seccomp::lower(profile, warnings));
-    let (seccomp, agent) = filter.transpose()?.flatten().unzip();
     let landlock = landlock::lower(spec, landlock_version, warnings)?;
     let plan = ConfinePlan {
         capabilities: given,

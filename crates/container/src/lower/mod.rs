@@ -86,8 +86,8 @@ pub(crate) struct Lowered {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Turns the specification into plans.
-pub(crate) fn lower(spec: &Spec, context: &Context<'_>) -> Result<Lowered> {
+/// Turns the specification into plans. The seccomp profile, most of many a specification, is taken out of it.
+pub(crate) fn lower(spec: &mut Spec, context: &Context<'_>) -> Result<Lowered> {
     let mut warnings = Vec::new();
     let (mut namespaces, join) = namespaces::lower(spec)?;
     let devices = network::lower(spec, context.rootless)?;
@@ -139,9 +139,9 @@ pub(crate) struct LoweredExec {
 }
 
 /// Turns the process of the specification into plans for one that joins the container `id`. `available` are
-/// the capabilities that it can get there.
+/// the capabilities that it can get there. The seccomp profile is taken out of the specification.
 pub(crate) fn lower_exec(
-    spec: &Spec,
+    spec: &mut Spec,
     id: &str,
     available: CapSet,
     rootless: bool,

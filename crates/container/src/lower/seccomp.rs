@@ -15,24 +15,28 @@ const POINTER: &str = "/linux/seccomp";
 
 /// Compiles the profile; nothing is left of one that allows everything.
 pub(super) fn lower(
-    oci: &Seccomp,
+    mut oci: Seccomp,
     warnings: &mut Vec<String>,
 ) -> Result<Option<(SeccompPlan, Option<AgentAddress>)>> {
-    let profile = profile(oci, warnings)?;
+    let profile = profile(&mut oci, warnings)?;
     if profile.default_action == Action::Allow && profile.rules.is_empty() {
         return Ok(None);
     }
     let program = compile(&profile).map_err(|error| invalid(POINTER, error.to_string()))?;
-    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(oci)?.bits() };
+    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(&oci)?.bits() };
     let agent = if program.notifies() { Some(agent(oci, &program)?) } else { None };
     Ok(Some((plan, agent)))
 }
 
-/// The profile, in the terms of the compiler.
-pub(crate) fn profile(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Profile> {
+/// The profile, in the terms of the compiler. Its rules, with the names of hundreds of calls, are taken out.
+pub(crate) fn profile(oci: &mut Seccomp, warnings: &mut Vec<String>) -> Result<Profile> {
     let refused = |error: coracle_seccomp::Error| invalid(POINTER, error.to_string());
     let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
-    let rules = oci.syscalls.iter().map(rule).collect::<Result<Vec<_>, _>>().map_err(refused)?;
+    let rules = std::mem::take(&mut oci.syscalls)
+        .into_iter()
+        .map(rule)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(refused)?;
     let mut profile = Profile::new(default);
     profile.rules = rules;
     for arch in &oci.architectures {
@@ -50,8 +54,8 @@ pub(crate) fn profile(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Profi
 }
 
 /// The agent that is told of calls. The listener goes there from inside the filter, by one call.
-fn agent(oci: &Seccomp, program: &BpfProgram) -> Result<AgentAddress> {
-    let Some(path) = oci.listener_path.clone() else {
+fn agent(oci: Seccomp, program: &BpfProgram) -> Result<AgentAddress> {
+    let Some(path) = oci.listener_path else {
         let message = "is required with SCMP_ACT_NOTIFY: name the socket of the agent";
         return Err(invalid("/linux/seccomp/listenerPath", message));
     };
@@ -62,19 +66,20 @@ fn agent(oci: &Seccomp, program: &BpfProgram) -> Result<AgentAddress> {
                        for SCMP_ACT_NOTIFY, before anybody could answer";
         return Err(invalid("/linux/seccomp/syscalls", message));
     }
-    Ok(AgentAddress { path, metadata: oci.listener_metadata.clone() })
+    Ok(AgentAddress { path, metadata: oci.listener_metadata })
 }
 
 /// As in runc, no list means the flag that costs least, and an empty list means none.
 fn flags(oci: &Seccomp) -> Result<FilterFlags> {
     let Some(names) = &oci.flags else {
-        return Ok(FilterFlags::SPEC_ALLOW & supported_flags());
+        return Ok(FilterFlags::SPEC_ALLOW);
     };
+    let supported = supported_flags();
     let mut flags = FilterFlags::empty();
     for name in names {
         let flag =
             parse_flag(name).map_err(|error| invalid("/linux/seccomp/flags", error.to_string()))?;
-        if !supported_flags().contains(flag) {
+        if !supported.contains(flag) {
             let message = format!("this kernel does not support {name}");
             return Err(invalid("/linux/seccomp/flags", message));
         }
@@ -83,9 +88,9 @@ fn flags(oci: &Seccomp) -> Result<FilterFlags> {
     Ok(flags)
 }
 
-fn rule(oci: &Syscall) -> Result<Rule, coracle_seccomp::Error> {
+fn rule(oci: Syscall) -> Result<Rule, coracle_seccomp::Error> {
     let action = Action::from_oci(&oci.action, oci.errno_ret)?;
-    let mut rule = Rule::new(oci.names.iter().cloned(), action);
+    let mut rule = Rule::new(oci.names, action);
     rule.args = oci.args.iter().map(comparator).collect::<Result<_, _>>()?;
     Ok(rule)
 }

@@ -26,7 +26,7 @@ fn lowered_text(document: &[u8]) -> Result<Lowered> {
     std::fs::write(directory.path().join("cgroup.controllers"), "cpu memory pids\n").unwrap();
     let cgroups = CgroupRoot::unified_at(directory.path()).unwrap();
     let path = CgroupPath::for_container("", "test").unwrap();
-    let loaded = LoadedSpec::from_slice(document)?;
+    let mut loaded = LoadedSpec::from_slice(document)?;
     let context = Context {
         id: "test",
         bundle: Path::new("/bundle"),
@@ -39,7 +39,7 @@ fn lowered_text(document: &[u8]) -> Result<Lowered> {
         no_pivot: false,
         no_new_keyring: false,
     };
-    let mut lowered = lower(&loaded.spec, &context)?;
+    let mut lowered = lower(&mut loaded.spec, &context)?;
     // The one thing that differs between runs.
     for step in &mut lowered.mounts.steps {
         if let coracle_init::plan::MountKind::Cgroup { copies, .. } = &mut step.kind {

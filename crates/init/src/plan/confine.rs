@@ -25,7 +25,21 @@ pub struct ConfinePlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeccompPlan {
     /// The program, as of `BpfProgram::as_bytes`.
+    #[serde(with = "bytes")]
     pub program: Vec<u8>,
     /// The `SECCOMP_FILTER_FLAG_*` to load it with.
     pub flags: u64,
+}
+
+/// Passes bytes on as a whole, not one by one.
+mod bytes {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        <&[u8]>::deserialize(from).map(<[u8]>::to_vec)
+    }
 }

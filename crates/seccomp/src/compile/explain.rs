@@ -1,7 +1,7 @@
 //! Why a call has the verdict it has.
 
 use super::enosys::ENOSYS;
-use super::plan::{self, Plan};
+use super::plan::{Plan, Plans};
 use crate::profile::{Comparator, Operator};
 use crate::{Action, Arch, Error, Profile};
 
@@ -43,10 +43,10 @@ pub fn explain(
     number: u32,
     args: [Option<u64>; 6],
 ) -> Result<Vec<Outcome>, Error> {
-    let plans = plan::plans(profile)?;
+    let plans = Plans::of(profile)?;
     let abi = arch.abi().ok_or(Error::UnsupportedArchitecture(arch))?;
-    Ok(match plans.iter().find(|plan| plan.abi == abi) {
-        Some(plan) => outcomes(plan, profile.default_action, number, args),
+    Ok(match plans.architectures.iter().find(|plan| plan.abi == abi) {
+        Some(plan) => outcomes((&plans, plan), profile.default_action, number, args),
         None => vec![certain(Action::KillProcess, Reason::Architecture)],
     })
 }
@@ -55,16 +55,21 @@ fn certain(action: Action, reason: Reason) -> Outcome {
     Outcome { action, when: Vec::new(), reason }
 }
 
-fn outcomes(plan: &Plan<'_>, default: Action, number: u32, args: [Option<u64>; 6]) -> Vec<Outcome> {
-    let listed = || plan.listed.iter().filter(|listed| listed.number == number);
-    if let Some(always) = listed().find(|listed| listed.case.args.is_empty()) {
-        return vec![certain(always.case.action, Reason::Rule(always.rule))];
+fn outcomes(
+    (plans, plan): (&Plans<'_>, &Plan),
+    default: Action,
+    number: u32,
+    args: [Option<u64>; 6],
+) -> Vec<Outcome> {
+    let listed = plan.of(number);
+    if let Some(always) = plans.cases(listed).find(|case| case.args.is_empty()) {
+        return vec![certain(always.action, Reason::Rule(always.rule))];
     }
     let mut outcomes = Vec::new();
-    for listed in listed() {
-        let Some(when) = open(listed.case.args, plan.abi.wide, args) else { continue };
+    for case in plans.cases(listed) {
+        let Some(when) = open(case.args, plan.abi.wide, args) else { continue };
         let is_certain = when.is_empty();
-        outcomes.push(Outcome { when, ..certain(listed.case.action, Reason::Rule(listed.rule)) });
+        outcomes.push(Outcome { when, ..certain(case.action, Reason::Rule(case.rule)) });
         if is_certain {
             return outcomes;
         }

@@ -10,7 +10,7 @@ mod tree;
 pub use explain::{Outcome, Reason, explain};
 
 use emit::{Code, Target};
-use plan::{Listed, Plan};
+use plan::{Listed, Plan, Plans};
 use tree::Spans;
 
 use crate::arch::Abi;
@@ -49,23 +49,25 @@ const FOREIGN: Target = Target::Return(Action::KillProcess.return_value());
 /// [`Error::NoArchitecture`], [`Error::UnsupportedArchitecture`], [`Error::ArgumentIndex`] and
 /// [`Error::TooLong`].
 pub fn compile(profile: &Profile) -> Result<BpfProgram, Error> {
-    let plans = plan::plans(profile)?;
-    if plans.is_empty() {
+    let plans = Plans::of(profile)?;
+    if plans.architectures.is_empty() {
         return Err(Error::NoArchitecture);
     }
     let mut compiler = Compiler {
+        plans: &plans,
         code: Code::default(),
         default: Target::Return(profile.default_action.return_value()),
         blocks: Vec::new(),
     };
+    let groups = by_token(&plans.architectures);
     let sections: Vec<Section> =
-        by_token(&plans).iter().map(|(token, plans)| compiler.section(*token, plans)).collect();
+        groups.iter().map(|(token, plans)| compiler.section(*token, plans)).collect();
     compiler.finish(&sections)
 }
 
 /// The plans with the same token together, with the smaller numbers first.
-fn by_token<'p>(plans: &'p [Plan<'p>]) -> Vec<(u32, Vec<&'p Plan<'p>>)> {
-    let mut groups: Vec<(u32, Vec<&Plan<'_>>)> = Vec::new();
+fn by_token(plans: &[Plan]) -> Vec<(u32, Vec<&Plan>)> {
+    let mut groups: Vec<(u32, Vec<&Plan>)> = Vec::new();
     for plan in plans {
         match groups.iter_mut().find(|(token, _)| *token == plan.abi.token) {
             Some((_, group)) => group.push(plan),
@@ -86,19 +88,20 @@ struct Section {
 
 /// Code that compares the arguments of a call, for calls with the same cases to share.
 struct Block<'p> {
-    listed: &'p [Listed<'p>],
+    listed: &'p [Listed],
     wide: bool,
     start: Target,
 }
 
 struct Compiler<'p> {
+    plans: &'p Plans<'p>,
     code: Code,
     default: Target,
     blocks: Vec<Block<'p>>,
 }
 
 impl<'p> Compiler<'p> {
-    fn section(&mut self, token: u32, plans: &[&'p Plan<'p>]) -> Section {
+    fn section(&mut self, token: u32, plans: &[&'p Plan]) -> Section {
         let mut spans = Spans::new(FOREIGN);
         for plan in plans {
             self.plan(plan, &mut spans);
@@ -113,7 +116,7 @@ impl<'p> Compiler<'p> {
         Section { token, spans }
     }
 
-    fn plan(&mut self, plan: &'p Plan<'p>, spans: &mut Spans) {
+    fn plan(&mut self, plan: &'p Plan, spans: &mut Spans) {
         let (mut next, last) = plan.abi.numbers();
         for listed in plan.listed.chunk_by(|a, b| a.number == b.number) {
             let number = listed[0].number;
@@ -127,19 +130,19 @@ impl<'p> Compiler<'p> {
     }
 
     /// Where a call goes; writes the comparisons of its arguments.
-    fn call(&mut self, abi: Abi, listed: &'p [Listed<'p>]) -> Target {
-        if let Some(always) = listed.iter().find(|listed| listed.case.args.is_empty()) {
-            return Target::Return(always.case.action.return_value());
+    fn call(&mut self, abi: Abi, listed: &'p [Listed]) -> Target {
+        let plans = self.plans;
+        if let Some(always) = plans.cases(listed).find(|case| case.args.is_empty()) {
+            return Target::Return(always.action.return_value());
         }
-        let cases = |listed: &'p [Listed<'p>]| listed.iter().map(|listed| listed.case);
-        let known = self
-            .blocks
-            .iter()
-            .find(|block| block.wide == abi.wide && cases(block.listed).eq(cases(listed)));
-        if let Some(block) = known {
+        let meaning = |listed| plans.cases(listed).map(|case| (case.args, case.action));
+        let is_same = |block: &&Block<'p>| {
+            block.wide == abi.wide && meaning(block.listed).eq(meaning(listed))
+        };
+        if let Some(block) = self.blocks.iter().find(is_same) {
             return block.start;
         }
-        let start = args::write(&mut self.code, cases(listed), abi.wide, self.default);
+        let start = args::write(&mut self.code, plans.cases(listed), abi.wide, self.default);
         self.blocks.push(Block { listed, wide: abi.wide, start });
         start
     }

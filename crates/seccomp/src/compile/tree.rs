@@ -1,6 +1,7 @@
 //! The search for a system call's number.
 
 use super::emit::{Code, Target};
+use crate::arch::X32_BIT;
 use crate::opcode;
 
 /// All numbers, each with its target: runs of numbers with the same target are stored as one.
@@ -41,7 +42,11 @@ impl Spans {
 
     /// Goes to the target of the number in the accumulator.
     pub fn write(&self, code: &mut Code) -> Target {
-        search(code, self.first, &self.rest)
+        // Whose numbers are not those of x32 has nothing to do with them.
+        match self.rest.partition_point(|span| span.start < X32_BIT) {
+            0 => search(code, self.first, &self.rest),
+            x32 => split(code, self.first, &self.rest, x32),
+        }
     }
 }
 
@@ -50,20 +55,35 @@ fn search(code: &mut Code, first: Target, spans: &[Span]) -> Target {
     match spans {
         [] => first,
         // A number alone among others with one target costs one comparison, not two.
-        [single, back, rest @ ..] if is_alone(first, single, back) && rest.len() < 4 => {
+        [single, _, rest @ ..] if rest.len() <= 4 && is_alone(first, spans, 0) => {
             let others = search(code, first, rest);
             code.branch(opcode::JEQ_K, single.start, single.target, others)
         }
-        _ => {
-            let (below, above) = spans.split_at(spans.len() / 2);
-            let Some((middle, above)) = above.split_first() else { return first };
-            let above = search(code, middle.target, above);
-            let below = search(code, first, below);
-            code.branch(opcode::JGE_K, middle.start, above, below)
-        }
+        _ => split(code, first, spans, middle(first, spans)),
     }
 }
 
-fn is_alone(first: Target, single: &Span, back: &Span) -> bool {
-    back.target == first && single.start.checked_add(1) == Some(back.start)
+/// Searches the spans before the one with the index `at`, or those behind it.
+fn split(code: &mut Code, first: Target, spans: &[Span], at: usize) -> Target {
+    let (below, above) = spans.split_at(at);
+    let Some((middle, above)) = above.split_first() else { return search(code, first, below) };
+    let above = search(code, middle.target, above);
+    let below = search(code, first, below);
+    code.branch(opcode::JGE_K, middle.start, above, below)
+}
+
+/// The half, or what is near it and leaves no number that is alone on the border.
+fn middle(first: Target, spans: &[Span]) -> usize {
+    let half = spans.len() / 2;
+    let near = (0..=spans.len() / 5).flat_map(|distance| [half - distance, half + distance]);
+    let is_border =
+        |at: usize| is_alone(first, spans, at) || at > 0 && is_alone(first, spans, at - 1);
+    near.into_iter().find(|at| !is_border(*at)).unwrap_or(half)
+}
+
+/// Is the span one number among others with one target?
+fn is_alone(first: Target, spans: &[Span], at: usize) -> bool {
+    let before = if at == 0 { first } else { spans[at - 1].target };
+    let next = spans[at].start.checked_add(1);
+    spans.get(at + 1).is_some_and(|back| back.target == before && Some(back.start) == next)
 }

@@ -1,7 +1,9 @@
 //! The numbers of the system calls.
 
-pub(crate) mod multiplex;
+mod multiplex;
 mod syscalls;
+
+pub(crate) use multiplex::Multiplexed;
 
 use self::syscalls::SYSCALLS;
 use crate::arch::Abi;
@@ -9,13 +11,21 @@ use crate::arch::Abi;
 /// In place of the number of a call that the architecture lacks.
 const NONE: u32 = u32::MAX;
 
-/// The numbers of one system call.
+const ROWS: usize = SYSCALLS.len();
+
+/// A row of the table: one system call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Syscall(&'static [u32; 5]);
+pub(crate) struct Syscall(usize);
 
 impl Syscall {
     pub fn number(self, abi: Abi) -> Option<u32> {
-        self.0.get(abi.column).copied().filter(|number| *number != NONE)
+        let (_, numbers) = SYSCALLS.get(self.0)?;
+        numbers.get(abi.column).copied().filter(|number| *number != NONE)
+    }
+
+    /// How 32-bit x86 reaches it besides.
+    pub fn multiplexed(self) -> Option<Multiplexed> {
+        multiplex::of_row(self.0)
     }
 }
 
@@ -25,7 +35,7 @@ impl Syscall {
 static INDEX: [u16; 1024] = {
     let mut index = [FREE; 1024];
     let mut row: u16 = 0;
-    while (row as usize) < SYSCALLS.len() {
+    while (row as usize) < ROWS {
         let mut place = hash(SYSCALLS[row as usize].0);
         while index[place] != FREE {
             place = (place + 1) % index.len();
@@ -41,9 +51,9 @@ const FREE: u16 = u16::MAX;
 
 pub(crate) fn lookup(name: &str) -> Option<Syscall> {
     let (before, from) = INDEX.split_at(hash(name));
-    for row in from.iter().chain(before) {
-        match SYSCALLS.get(usize::from(*row)) {
-            Some((known, numbers)) if *known == name => return Some(Syscall(numbers)),
+    for row in from.iter().chain(before).copied().map(usize::from) {
+        match SYSCALLS.get(row) {
+            Some((known, _)) if *known == name => return Some(Syscall(row)),
             Some(_) => {}
             None => return None,
         }
@@ -53,8 +63,27 @@ pub(crate) fn lookup(name: &str) -> Option<Syscall> {
 
 /// The name of the call with this number.
 pub(crate) fn name(abi: Abi, number: u32) -> Option<&'static str> {
-    let mut rows = SYSCALLS.iter();
-    rows.find(|(_, numbers)| Syscall(numbers).number(abi) == Some(number)).map(|(name, _)| *name)
+    let row = (0..ROWS).find(|row| Syscall(*row).number(abi) == Some(number))?;
+    SYSCALLS.get(row).map(|(name, _)| *name)
+}
+
+/// The row of a call that is in the table, while the program is compiled.
+const fn row_of(name: &str) -> usize {
+    let mut row = 0;
+    while !is_same(SYSCALLS[row].0.as_bytes(), name.as_bytes()) {
+        row += 1;
+    }
+    row
+}
+
+const fn is_same(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([a, rest_of_one @ ..], [b, rest_of_other @ ..]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (rest_of_one, rest_of_other);
+    }
+    one.is_empty() && other.is_empty()
 }
 
 /// FNV-1a, folded to a place in the index.
@@ -80,7 +109,7 @@ mod tests {
     #[test]
     fn every_call_is_found() {
         for (name, numbers) in &SYSCALLS {
-            assert_eq!(lookup(name).unwrap().0, numbers);
+            assert_eq!(SYSCALLS[lookup(name).unwrap().0], (*name, *numbers));
         }
         assert!(lookup("no_such_call").is_none());
         assert!(lookup("").is_none());
