@@ -1,7 +1,7 @@
 //! Fields that change how the kernel treats the process: what the process itself sees of them.
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check_eq, need, tests};
+use coracle_testkit::{Bundle, Context, Host, Result, Test, Verdict, check_eq, need, tests};
 use serde_json::{Value, json};
 
 use super::limits::CAP_SYS_RESOURCE;
@@ -23,12 +23,13 @@ const SCHEDULING: &str = "set -- $(cat /proc/$$/stat); echo ${41} ${19} ${40}";
 const OF_CHILD: &str = "set -- $(cat /proc/self/stat); echo ${41} ${19} ${40}";
 const IO_PRIORITY: &str = "ionice -p $$";
 const PERSONALITY: &str = "cat /proc/self/personality";
-const MEMORY: &str = "cut -d' ' -f2 /proc/self/numa_maps | head -n 1";
+const MEMORY: &str = "head -n 1 /proc/self/numa_maps | sed 's/^[^ ]* //; s/ [^ ]*=.*//'";
 
 /// Fields with their values, a script, and what it prints because of them.
 type Effect = (Vec<(&'static str, Value)>, &'static str, &'static str);
 
-fn effects() -> Vec<Effect> {
+/// With those that only newer kernels have.
+fn effects(host: &Host) -> Vec<Effect> {
     let scheduler = |value: Value| vec![("/process/scheduler", value)];
     let io = |class: &str, priority: u8| {
         vec![("/process/ioPriority", json!({"class": class, "priority": priority}))]
@@ -39,7 +40,18 @@ fn effects() -> Vec<Effect> {
     let relative = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]});
     let fixed =
         json!({"mode": "MPOL_INTERLEAVE", "nodes": "0-0,", "flags": ["MPOL_F_STATIC_NODES"]});
-    vec![
+    let balanced = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]});
+    let newer = [
+        ((5, 12), memory(balanced), "bind=balancing:0"),
+        ((5, 15), memory(json!({"mode": "MPOL_PREFERRED_MANY", "nodes": "0"})), "prefer (many):0"),
+        (
+            (6, 9),
+            memory(json!({"mode": "MPOL_WEIGHTED_INTERLEAVE", "nodes": "0"})),
+            "weighted interleave:0",
+        ),
+    ];
+    let newer = newer.into_iter().filter(|((major, minor), ..)| host.kernel_is(*major, *minor));
+    let mut effects = vec![
         (scheduler(json!({"policy": "SCHED_BATCH", "nice": 4})), SCHEDULING, "3 4 0"),
         (scheduler(json!({"policy": "SCHED_OTHER", "nice": -5})), SCHEDULING, "0 -5 0"),
         (scheduler(json!({"policy": "SCHED_IDLE"})), SCHEDULING, "5 0 0"),
@@ -64,7 +76,9 @@ fn effects() -> Vec<Effect> {
             "grep -o 'NoNewPrivs.*' /proc/self/status | cut -f 2",
             "1",
         ),
-    ]
+    ];
+    effects.extend(newer.map(|(_, fields, shown)| (fields, MEMORY, shown)));
+    effects
 }
 
 fn with(bundle: Bundle, fields: &[(&str, Value)]) -> Bundle {
@@ -77,7 +91,7 @@ fn has_an_effect_on_every_process(t: &mut Context) -> Result<Verdict> {
     need!(std::fs::exists("/proc/self/numa_maps")?, "the kernel is built without NUMA");
     let plain = t.start(&t.bundle()?.idle())?;
     plain.wait_for("ready")?;
-    for (fields, script, expected) in effects() {
+    for (fields, script, expected) in effects(t.host()) {
         let seen = |how, text: &str| (fields.clone(), how, text.to_owned());
         let output = t.run(&with(t.bundle()?, &fields).script(script))?.expect(0)?;
         check_eq!(seen("run", output.text()), seen("run", expected));
