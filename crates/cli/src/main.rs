@@ -24,8 +24,11 @@ use crate::parse::Invocation;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    // A caller that ignores SIGCHLD would have our children vanish unwaited for.
-    if let Err(error) = coracle_sys::signal::reset_child() {
+    // A caller that ignores SIGCHLD would have our children vanish unwaited for; and what it left open is
+    // nothing for hooks and helpers.
+    let prepared =
+        coracle_sys::signal::reset_child().and_then(|()| coracle_sys::fd::close_on_exec_from(3));
+    if let Err(error) = prepared {
         return error::Failure::from(error).report(&Log::default());
     }
     let args: Vec<_> = std::env::args_os().skip(1).collect();

@@ -18,9 +18,12 @@ const END_TIME: Duration = Duration::from_secs(5);
 /// How long the first process may take from waking up to the execution of the command, without its hooks.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+const STUCK: &str =
+    "waiting for the container's process to wake up, which was killed: was it stopped or traced?";
+
 impl Container {
     /// Executes the command of a created container, then the hooks of the start. One that fails ends the
-    /// container.
+    /// container, as does a process that does not wake up.
     pub fn start(&self) -> Result<()> {
         let lock = self.entry.lock()?;
         // It may have been recorded only now.
@@ -42,7 +45,13 @@ impl Container {
         write(&start, b"+").map_err(|errno| Error::file("write", self.entry.fifo(), errno))?;
         let hooks = current.record.as_ref().map(|record| record.hooks.clone()).unwrap_or_default();
         let limit = hooks.start_container.beyond(DEADLINE);
-        Waking { result, init, deadline: limit.map(|limit| Instant::now() + limit) }.wait()?;
+        let waking = Waking { result, init, deadline: limit.map(|limit| Instant::now() + limit) };
+        waking.wait().inspect_err(|error| {
+            // It must not start after all, once the caller was told that it did not.
+            if let Error::Timeout(_) = error {
+                current.kill_all().unwrap_or_default();
+            }
+        })?;
         self.entry.remove_fifos()?;
         current.run_poststart(&hooks.poststart)
     }
@@ -107,7 +116,7 @@ impl Waking {
         let mut fds =
             [PollFd::new(&self.result, PollFlags::IN), PollFd::new(&self.init, PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => Err(Error::Timeout("waiting for the container's process to wake up")),
+            Ok(0) => Err(Error::Timeout(STUCK)),
             Ok(_) | Err(Errno::INTR) => Ok(!fds[1].revents().is_empty()),
             Err(errno) => Err(Error::file("poll", "exec.result", errno)),
         }

@@ -33,6 +33,9 @@ pub struct Helper<'a> {
     /// What it finds on standard input.
     pub input: &'a [u8],
     /// After this time it is killed, with its process group. Nothing stands for any time.
+    ///
+    /// What has left the group, as daemons do by setsid(2), is not killed: nothing tells it from a daemon that
+    /// is to stay, and who has privileges can leave whatever group there is.
     pub timeout: Option<Duration>,
 }
 

@@ -25,40 +25,59 @@ fn close_around(kept: &[RawFd]) -> Result<()> {
     let mut first = 0;
     for number in kept.iter().map(|fd| fd.unsigned_abs()) {
         if first < number {
-            close_range(first, number - 1)?;
+            close_range(first, number - 1, 0)?;
         }
         first = number + 1;
     }
-    close_range(first, libc::c_uint::MAX)
+    close_range(first, libc::c_uint::MAX, 0)
 }
 
-fn close_range(first: libc::c_uint, last: libc::c_uint) -> Result<()> {
+/// Closes every descriptor from `first` on at the next execve(2), also in children. Linux 5.11
+/// (`CLOSE_RANGE_CLOEXEC`); else it needs a procfs.
+pub fn close_on_exec_from(first: RawFd) -> Result<()> {
+    match close_range(first.unsigned_abs(), libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) {
+        Err(error) if matches!(error.errno(), Errno::NOSYS | Errno::INVAL) => {
+            for number in listed()?.into_iter().filter(|number| *number >= first) {
+                // SAFETY: the call touches no memory. The list's own descriptor is closed already.
+                unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+            }
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> Result<()> {
     // SAFETY: the call touches no memory; that nobody owns the descriptors is the caller's matter.
     let result = unsafe {
-        libc::syscall(libc::c_long::from(raw::__NR_close_range.cast_signed()), first, last, 0)
+        libc::syscall(libc::c_long::from(raw::__NR_close_range.cast_signed()), first, last, flags)
     };
     if result == 0 {
         Ok(())
     } else {
-        Err(SyscallError::last("close_range", format!("{first}, {last}")))
+        Err(SyscallError::last("close_range", format!("{first}, {last}, {flags}")))
     }
 }
 
 /// Closes all that are listed in procfs but those in `kept`.
 fn close_listed(kept: &[RawFd]) -> Result<()> {
-    let list = ProcRoot::open()?.open_file("thread-self/fd", OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let failure = |errno| SyscallError::new("getdents64", "/proc/thread-self/fd", errno);
-    let mut open: Vec<RawFd> = Vec::new();
-    for entry in Dir::new(list).map_err(failure)? {
-        let name = entry.map_err(failure)?;
-        open.extend(name.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok()));
-    }
-    // The list's own descriptor is among them, and closed already.
-    for number in open.into_iter().filter(|number| !kept.contains(number)) {
+    for number in listed()?.into_iter().filter(|number| !kept.contains(number)) {
         // SAFETY: the call touches no memory; that nobody owns the descriptors is the caller's matter.
         unsafe { libc::close(number) };
     }
     Ok(())
+}
+
+/// All descriptors, and that of the list, which is closed already.
+fn listed() -> Result<Vec<RawFd>> {
+    let list = ProcRoot::open()?.open_file("thread-self/fd", OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let failure = |errno| SyscallError::new("getdents64", "/proc/thread-self/fd", errno);
+    let mut open = Vec::new();
+    for entry in Dir::new(list).map_err(failure)? {
+        let name = entry.map_err(failure)?;
+        open.extend(name.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    Ok(open)
 }
 
 /// Makes `number` a copy of `fd` that stays open at execve(2); what was `number` before is closed.

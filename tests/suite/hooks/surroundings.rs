@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = tests![
     create_runtime_can_change_the_network,
     may_ask_the_runtime,
     start_container_is_confined_as_the_process,
+    have_nothing_open_that_the_caller_has,
     leave_the_streams_of_the_container_alone,
 ];
 
@@ -234,5 +235,18 @@ fn leave_the_streams_of_the_container_alone(t: &mut Context) -> Result<Verdict> 
     let output = command.succeed()?;
     check_eq!(output.stdout, "from the caller\n");
     check!(KINDS.iter().all(|kind| !output.stderr.contains(kind)), "{output}");
+    Ok(Passed)
+}
+
+/// Also not what is passed on to the container.
+fn have_nothing_open_that_the_caller_has(t: &mut Context) -> Result<Verdict> {
+    for flags in [&[][..], &["--preserve-fds", "1"]] {
+        let (notes, bundle) = Notes::new(t, t.bundle()?)?;
+        let bundle = with_all(bundle, |_| format!("ls /proc/self/fd >> {}", notes.path("list")));
+        let careless = "exec 3</ 5>/dev/null 7</etc 9</etc/passwd";
+        t.run_with(&bundle, flags)?.after(careless).succeed()?;
+        // Of each, and of its list.
+        check_eq!(notes.list(), ["0", "1", "2", "3"].repeat(KINDS.len()));
+    }
     Ok(Passed)
 }
