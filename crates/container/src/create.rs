@@ -1,6 +1,7 @@
 //! Creating a container: the record first, then what it records.
 
 use std::ffi::OsString;
+use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -200,7 +201,7 @@ impl Creation {
         }
         show_what_is_there(&mut self.lowered.mounts.steps);
         let cgroup = self.enter_cgroup()?;
-        for (kind, path) in std::mem::take(&mut self.lowered.join) {
+        for (kind, path) in take(&mut self.lowered.join) {
             let namespace = NsFd::open(&path, kind)?;
             self.refuse_changes_of_host(&namespace)?;
             if kind == NamespaceKind::Net {
@@ -215,8 +216,8 @@ impl Creation {
     }
 
     /// Everything for the init program, which takes over from here.
-    fn plan(&self, cgroup: CgroupEntry) -> Result<Plan> {
-        let Lowered { namespaces, mounts, process, confine, hooks, .. } = &self.lowered;
+    fn plan(&mut self, cgroup: CgroupEntry) -> Result<Plan> {
+        let Lowered { namespaces, mounts, process, confine, hooks, .. } = &mut self.lowered;
         let state = hooks::unfinished_state(&self.undo.record)?;
         let hooks = HooksPlan {
             host: !hooks.create_runtime.is_empty(),
@@ -224,12 +225,12 @@ impl Creation {
             start_container: hooks.start_container.clone(),
             state,
         };
-        let place = NewPlan { namespaces: namespaces.clone(), mounts: mounts.clone(), hooks };
+        let place = NewPlan { namespaces: take(namespaces), mounts: mounts.clone(), hooks };
         Ok(Plan {
             place: Place::New(place),
             cgroup,
             process: process.clone(),
-            confine: confine.clone(),
+            confine: take(confine),
         })
     }
 

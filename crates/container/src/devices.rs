@@ -109,6 +109,9 @@ pub(crate) fn lend(entry: &Entry, wanted: &[WantedDevice], namespace: &NsFd) -> 
 /// addresses. Returns what the user should know. It can be done again, should it end before its end.
 pub(crate) fn take_back(entry: &Entry) -> Result<Vec<String>> {
     let devices = entry.read_devices()?;
+    if devices.is_empty() {
+        return Ok(Vec::new());
+    }
     // Where no namespace is mounted, nothing was lent, or all is back.
     let Ok(namespace) = NsFd::open(entry.network(), NamespaceKind::Net) else {
         return Ok(Vec::new());

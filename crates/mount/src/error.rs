@@ -85,7 +85,7 @@ pub enum Error {
         source: SyscallError,
     },
     /// What a directory has cannot be copied into the file system that is to cover it.
-    #[error("cannot copy what is in {} (tmpcopyup)", path.display())]
+    #[error("cannot copy what is in {} (tmpcopyup){}", path.display(), owner_hint(source))]
     CopyUp {
         /// The path as the container sees it.
         path: PathBuf,
@@ -121,6 +121,17 @@ impl Error {
         errno: impl Into<coracle_sys::Errno>,
     ) -> Self {
         Self::Target { path: path.into(), source: SyscallError::new(call, args, errno) }
+    }
+}
+
+/// An owner that the user namespace does not know cannot own the copy.
+fn owner_hint(source: &SyscallError) -> &'static str {
+    match (source.call(), source.errno()) {
+        ("fchown" | "fchownat", coracle_sys::Errno::INVAL) => {
+            ", of which something belongs to nobody in the container: map its owner in \
+             /linux/uidMappings and /linux/gidMappings, or leave out tmpcopyup"
+        }
+        _ => "",
     }
 }
 

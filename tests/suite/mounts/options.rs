@@ -1,6 +1,7 @@
 //! `/mounts/*/options`.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 
 use coracle_testkit::Verdict::Passed;
@@ -8,6 +9,7 @@ use coracle_testkit::{Context, Result, Test, Verdict, check, check_eq, check_has
 use rustix::mount::{MountFlags, mount};
 
 use super::{at, check_flags, mounts_in};
+use crate::rootless;
 
 pub const TESTS: &[Test] = tests![
     sets_every_flag,
@@ -250,7 +252,7 @@ fn copies_into_a_tmpfs(t: &mut Context) -> Result<Verdict> {
                    && ln -s /etc/passwd /data/link && mkfifo /data/fifo";
     let bundle = t.bundle()?.writable();
     t.run(&bundle.clone().script(prepare))?.expect(0)?;
-    std::os::unix::fs::chown(bundle.rootfs().join("data/sub"), Some(12), Some(34))?;
+    chown(bundle.rootfs().join("data/sub"), Some(12), Some(34))?;
     let script = "grep -c '/data tmpfs' /proc/mounts; cat /data/sub/file; stat -c %a /data/sub/file
                   stat -c %u:%g /data/sub; readlink /data/link; test -p /data/fifo && echo fifo
                   echo changed > /data/sub/file";
@@ -267,6 +269,14 @@ fn copies_into_a_tmpfs(t: &mut Context) -> Result<Verdict> {
     let bundle = bundle.mount("/data", "tmpfs", "tmpfs", &["tmpcopyup", "size=64k"]);
     if t.is_coracle() {
         t.run(&bundle)?.refused(&["/data", "tmpcopyup", "ENOSPC"])?;
+    }
+    // Nobody can own the copy of what belongs to somebody whom the user namespace does not know.
+    let bundle = rootless::bundle(t)?.mount("/data", "tmpfs", "tmpfs", &["tmpcopyup"]);
+    fs::create_dir_all(bundle.rootfs().join("data/sub"))?;
+    chown(bundle.rootfs().join("data/sub"), Some(12), Some(34))?;
+    if t.is_coracle() {
+        let refused = t.as_user(t.run_with(&bundle, &[])?).run()?;
+        refused.refused(&["/data", "tmpcopyup", "map its owner in /linux/uidMappings"])?;
     }
     Ok(Passed)
 }
