@@ -1,9 +1,13 @@
 //! The clocks of a time namespace.
 
+use std::os::fd::AsFd;
+
+use coracle_sys::SyscallError;
 use coracle_sys::procfs::ProcRoot;
+use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, NamespaceKind, NsFd, Result, join_all, unshare};
 
 /// How far a clock is moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,22 @@ impl TimeOffsets {
             return Ok(());
         }
         proc.write("self/timens_offsets", &lines).map_err(Error::TimeOffsets)
+    }
+
+    /// Makes a time namespace with these clocks and moves the caller into it, which must have one thread.
+    /// `CAP_SYS_ADMIN` and `CAP_SYS_TIME` in its user namespace, and its own files in `proc`.
+    pub fn enter_new(&self, proc: &ProcRoot) -> Result<()> {
+        unshare(NamespaceKind::Time)?;
+        self.apply(proc)?;
+        let path = "self/ns/time_for_children";
+        let made = openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let made = made.map_err(|errno| Error::Open {
+            kind: NamespaceKind::Time,
+            path: path.into(),
+            source: SyscallError::new("openat", path, errno),
+        })?;
+        let made = NsFd::verified(made, NamespaceKind::Time, path)?;
+        join_all(&[(NamespaceKind::Time, made.as_fd())])
     }
 }
 

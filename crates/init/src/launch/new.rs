@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use coracle_mount::SourceLink;
 use coracle_ns::{NamespaceKind, join_all, unshare};
+use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
 use rustix::thread::UnshareFlags;
 
@@ -27,19 +28,15 @@ impl Launcher {
         let joined = self.joined(namespaces)?;
         let mapped = map_sources(plan, &joined, proc)?;
         Self::join(&joined)?;
-        if namespaces.create.contains(NamespaceKind::Time) {
-            // It is entered by later children only, and its clocks can be set until then.
-            unshare(NamespaceKind::Time).step(
-                "creating the time namespace (only root can: it is there before the user namespace)",
-            )?;
-            namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")?;
-        }
+        let makes_time = make_time(namespaces, proc)?;
         let lend = namespaces.create.contains(NamespaceKind::User);
         let mut create = namespaces.create;
-        // The time namespace is made already; the cgroup namespace starts where the child is then.
+        // The time namespace must have its clocks before anybody is in it; the cgroup namespace starts where the
+        // child is then.
         create.remove(NamespaceKind::Time);
         create.remove(NamespaceKind::Cgroup);
-        Ok((Surroundings::New(sources(&plan.mounts, mapped, lend)), create.flags()))
+        let sources = sources(&plan.mounts, mapped, lend);
+        Ok((Surroundings::New(Sources { makes_time, ..sources }), create.flags()))
     }
 
     fn joined(
@@ -56,6 +53,25 @@ impl Launcher {
         let borrowed: Vec<_> = joined.iter().map(|(kind, fd)| (*kind, fd.as_fd())).collect();
         join_all(&borrowed).step("joining namespaces")
     }
+}
+
+/// Makes the time namespace that the child is born in. Who may not do that leaves it to the child, which may in
+/// its user namespace: true.
+fn make_time(namespaces: &NamespacesPlan, proc: &ProcRoot) -> Result<bool, InitError> {
+    if !namespaces.create.contains(NamespaceKind::Time) {
+        return Ok(false);
+    }
+    match unshare(NamespaceKind::Time) {
+        Err(error)
+            if error.errno() == Some(Errno::PERM)
+                && namespaces.create.contains(NamespaceKind::User) =>
+        {
+            return Ok(true);
+        }
+        made => made.step("creating the time namespace")?,
+    }
+    namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")?;
+    Ok(false)
 }
 
 /// The sources whose owners are mapped, for each step.
@@ -89,5 +105,6 @@ fn sources(mounts: &MountsPlan, mapped: Vec<Option<Source>>, lend: bool) -> Sour
     Sources {
         root: Source::root(&mounts.root, lend),
         binds: mounts.steps.iter().zip(mapped).map(of_step).collect(),
+        makes_time: false,
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Sources {
     pub(crate) root: Source,
     /// For each step of the mounts, what it needs.
     pub(crate) binds: Vec<Vec<Source>>,
+    /// The time namespace is still to be made.
+    pub(crate) makes_time: bool,
 }
 
 /// A container being built.
@@ -74,7 +76,7 @@ impl Setup<'_> {
             (Surroundings::New(sources), Place::New(plan)) => {
                 self.become_root_of_namespace()?;
                 self.join_keyring()?;
-                self.setup_namespaces(&plan.namespaces)?;
+                self.setup_namespaces(&plan.namespaces, sources.makes_time)?;
                 self.build_root(plan, sources)?
             }
             (Surroundings::Existing(entrance), _) => self.enter(&entrance)?,

@@ -35,7 +35,15 @@ impl Setup<'_> {
         matches!(&self.plan.place, Place::New(plan) if plan.namespaces.join.is_empty())
     }
 
-    pub(super) fn setup_namespaces(&self, namespaces: &NamespacesPlan) -> Result<(), InitError> {
+    pub(super) fn setup_namespaces(
+        &self,
+        namespaces: &NamespacesPlan,
+        makes_time: bool,
+    ) -> Result<(), InitError> {
+        if makes_time {
+            let made = namespaces.time_offsets.enter_new(self.proc()?);
+            made.step("making the time namespace and setting /linux/timeOffsets")?;
+        }
         if namespaces.create.contains(NamespaceKind::Cgroup) {
             // It hides what is above the cgroup that the process is in now.
             unshare(NamespaceKind::Cgroup).step("creating the cgroup namespace")?;
