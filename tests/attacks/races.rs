@@ -212,7 +212,7 @@ fn console_exchanged_for_a_link(t: &mut Context) -> Result<Verdict> {
     check!(!t.is_coracle() || output.code() == 0, "without an attack: {seen}");
     need!(output.code() == 0, "it cannot do this where nobody attacks, either: {}", seen.trim());
     let _racer = Racer::start(&dev.join("console"), &dev.join("link"), t.path("notes"))?;
-    for _ in 0..rounds(ROUNDS) / 2 {
+    for _ in 0..rounds(ROUNDS / 2) {
         let (output, seen) = run()?;
         let elsewhere = seen.contains("/etc/passwd");
         check!(output.code() != 0 || seen.contains("/dev/pts/0") && !elsewhere, "{seen}");

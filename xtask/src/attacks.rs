@@ -23,7 +23,7 @@ the same without the attack either; else the runtime is broken. Nothing outside 
 namespaces is attacked.
 
   --runtime FILE  a runtime, as /usr/sbin/runc
-  --thorough      20000 rounds of each race, which takes hours
+  --thorough      20000 rounds of each race, which takes more than an hour
   --rounds N      so many rounds of each race
   --report FILE   the table, as Markdown
   FILTER          only tests with this in their names
