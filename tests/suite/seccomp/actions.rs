@@ -4,7 +4,9 @@ use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, need, tests};
 use serde_json::json;
 
-use super::probe::{GETPPID, GETPPID_OF_X86, GETUID, GETUID_OF_X86, attempt, socket, supported};
+use super::probe::{
+    GETPPID, GETPPID_OF_X32, GETPPID_OF_X86, GETUID, GETUID_OF_X86, attempt, socket, supported,
+};
 use super::{filter, on_getppid};
 
 pub const TESTS: &[Test] = tests![
@@ -185,6 +187,8 @@ fn covers_the_other_architectures(t: &mut Context) -> Result<Verdict> {
     attempt(t, bundle()?, GETPPID_OF_X86)?.expect(1)?;
     attempt(t, bundle()?, GETUID_OF_X86)?.expect(0)?;
     attempt(t, bundle()?, GETPPID)?.expect(1)?;
+    // A kernel without x32 says ENOSYS of all of its calls, but the filter comes first.
+    attempt(t, bundle()?, GETPPID_OF_X32)?.expect(1)?;
     Ok(Passed)
 }
 
@@ -192,7 +196,9 @@ fn kills_programs_of_architectures_that_are_not_listed(t: &mut Context) -> Resul
     need!(supported(), "the probes are for x86-64");
     let bundle = on_getppid(t.bundle()?, "SCMP_ACT_ERRNO");
     let bundle = bundle.set("/linux/seccomp/architectures", json!(["SCMP_ARCH_X86_64"]));
-    attempt(t, bundle, GETUID_OF_X86)?.expect(159)?;
+    for call in [GETUID_OF_X86, GETPPID_OF_X32] {
+        attempt(t, bundle.clone(), call)?.expect(159)?;
+    }
     Ok(Passed)
 }
 

@@ -5,8 +5,10 @@ mod explain;
 mod notify;
 mod peers;
 mod probe;
+mod prober;
 mod profiles;
 mod record;
+mod rules;
 
 use coracle_testkit::{Bundle, Suite};
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("seccomp::notify", notify::TESTS)
         .group("seccomp::profiles", profiles::TESTS)
         .group("seccomp::record", record::TESTS)
+        .group("seccomp::rules", rules::TESTS)
 }
 
 /// A filter with a default action and rules.

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use coracle_testkit::{Bundle, Cmd, Context, Output, Result};
 
 /// Where the program is loaded.
-const BASE: u64 = 0x40_0000;
-const HEADERS: u64 = 64 + 56;
+pub const BASE: u64 = 0x40_0000;
+pub const HEADERS: u64 = 64 + 56;
 
 /// A system call with two arguments; the others are 0.
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ pub enum Call {
 pub const GETPPID: Call = Call::Native(110, 0, 0);
 pub const GETUID: Call = Call::Native(102, 0, 0);
 pub const GETPPID_OF_X86: Call = Call::X86(64, 0, 0);
+/// The number has the bit of x32.
+pub const GETPPID_OF_X32: Call = Call::Native(0x4000_0000 | 110, 0, 0);
 pub const GETUID_OF_X86: Call = Call::X86(199, 0, 0);
 
 /// socket(2) of a family and a type.
@@ -59,28 +61,27 @@ impl Call {
         let exit_group = load(mov_eax, 231);
         [parts.concat().as_slice(), &neg_eax, &mov_edi_eax, &exit_group, &syscall].concat()
     }
+}
 
-    /// An executable file.
-    fn program(self) -> Vec<u8> {
-        let code = self.code();
-        let size = HEADERS + code.len() as u64;
-        let mut file = Vec::new();
-        file.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-        // An executable for x86-64, version 1.
-        file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
-        for value in [BASE + HEADERS, 64, 0] {
-            file.extend(u64::to_le_bytes(value));
-        }
-        // No flags; one program header of 56 bytes after a header of 64; no sections.
-        file.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
-        // To be loaded, readable and executable.
-        file.extend([1, 0, 0, 0, 5, 0, 0, 0]);
-        for value in [0, BASE, BASE, size, size, 0x1000] {
-            file.extend(u64::to_le_bytes(value));
-        }
-        file.extend(code);
-        file
+/// An executable file with this code, which may be followed by data and, in memory only, by `more` bytes.
+pub fn executable(code: &[u8], more: u64) -> Vec<u8> {
+    let size = HEADERS + code.len() as u64;
+    let mut file = Vec::new();
+    file.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    // An executable for x86-64, version 1.
+    file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+    for value in [BASE + HEADERS, 64, 0] {
+        file.extend(u64::to_le_bytes(value));
     }
+    // No flags; one program header of 56 bytes after a header of 64; no sections.
+    file.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+    // To be loaded, readable, writable and executable.
+    file.extend([1, 0, 0, 0, 7, 0, 0, 0]);
+    for value in [0, BASE, BASE, size, size + more, 0x1000] {
+        file.extend(u64::to_le_bytes(value));
+    }
+    file.extend(code);
+    file
 }
 
 /// Runs the call in a container of this bundle; the exit code is the errno.
@@ -91,7 +92,7 @@ pub fn attempt(t: &Context, bundle: Bundle, call: Call) -> Result<Output> {
 /// Puts the program into the bundle, as `/probe`.
 pub fn install(bundle: &Bundle, call: Call) -> Result<()> {
     let path = bundle.rootfs().join("probe");
-    fs::write(&path, call.program())?;
+    fs::write(&path, executable(&call.code(), 0))?;
     Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
 }
 

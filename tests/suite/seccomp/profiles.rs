@@ -26,23 +26,25 @@ pub const PROFILE: &str = "/usr/share/containers/seccomp.json";
 /// with the capabilities of the default configuration.
 pub fn usual_profile() -> Result<Option<Value>> {
     let Ok(text) = fs::read_to_string(PROFILE) else { return Ok(None) };
-    let profile: Value = serde_json::from_str(&text)?;
+    let held = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+    Ok(Some(resolved(&serde_json::from_str(&text)?, &held)))
+}
+
+/// A profile in the form of engines, as they hand it to runtimes for containers with these capabilities.
+pub fn resolved(profile: &Value, held: &[&str]) -> Value {
     let names = |list: &Value| -> Vec<String> {
-        list.as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|it| it.as_str().map(str::to_owned))
-            .collect()
+        let texts = list.as_array().into_iter().flatten();
+        texts.filter_map(|it| it.as_str().map(str::to_owned)).collect()
     };
     let arch = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
-    let held = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+    let is_ours = |list: &Value| names(list).iter().any(|it| it == arch);
+    let holds = |name: &String| held.contains(&name.as_str());
     let applies = |rule: &&Value| {
-        let any =
-            |list: &Value, ours: &[&str]| names(list).iter().any(|it| ours.contains(&it.as_str()));
         let (includes, excludes) = (&rule["includes"], &rule["excludes"]);
-        let included = (names(&includes["arches"]).is_empty() || any(&includes["arches"], &[arch]))
-            && (names(&includes["caps"]).is_empty() || any(&includes["caps"], &held));
-        included && !any(&excludes["arches"], &[arch]) && !any(&excludes["caps"], &held)
+        (names(&includes["arches"]).is_empty() || is_ours(&includes["arches"]))
+            && names(&includes["caps"]).iter().all(holds)
+            && !is_ours(&excludes["arches"])
+            && !names(&excludes["caps"]).iter().any(holds)
     };
     let rule = |rule: &Value| {
         let mut oci = json!({"names": rule["names"], "action": rule["action"]});
@@ -57,19 +59,16 @@ pub fn usual_profile() -> Result<Option<Value>> {
     let rules: Vec<Value> = rules.filter(applies).map(rule).collect();
     let all = profile["archMap"].as_array().into_iter().flatten();
     let all = all.flat_map(|map| {
-        [
-            vec![map["architecture"].clone()],
-            map["subArchitectures"].as_array().cloned().unwrap_or_default(),
-        ]
-        .concat()
+        let others = map["subArchitectures"].as_array().cloned().unwrap_or_default();
+        [vec![map["architecture"].clone()], others].concat()
     });
     let x86 = all.filter(|arch| arch.as_str().is_some_and(|name| name.contains("_X")));
-    Ok(Some(json!({
+    json!({
         "defaultAction": profile["defaultAction"],
         "defaultErrnoRet": profile["defaultErrnoRet"],
         "architectures": x86.collect::<Vec<_>>(),
         "syscalls": rules,
-    })))
+    })
 }
 
 fn runs_under_the_usual_profile(t: &mut Context) -> Result<Verdict> {
