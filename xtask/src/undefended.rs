@@ -1,4 +1,5 @@
-//! `cargo xtask undefended`: every attack succeeds where its defence is missing.
+//! `cargo xtask undefended`: every attack succeeds where its defence is missing, and every test of confinement
+//! fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,16 @@ pub const COMMAND: Command = Command {
 usage: cargo xtask undefended [NAME]...
 
 For each patch in tests/attacks/undefended, or for those named: applies it to a copy of the sources, builds the
-command and runs the tests that the patch's first line lists, which must all fail. Needs root and minutes.
+command and runs the tests that the patch's first line lists, attacks or tests of the suite, which must all fail.
+Needs root and minutes.
 ",
     run,
 };
 
 const PATCHES: &str = "tests/attacks/undefended";
+/// Where the attacks are, and what the suite tests of confinement.
+const ATTACKS: &str = "tests/attacks";
+const SUITE: &str = "tests/suite";
 /// What a patch begins with, before the names of the tests that must fail.
 const HEADER: &str = "Fails: ";
 /// A race that nobody defends against is won long before.
@@ -48,13 +53,15 @@ fn run(mut args: lexopt::Parser) -> anyhow::Result<ExitCode> {
     patches.retain(|patch| names.is_empty() || names.contains(&patch.name));
     setup::add_rust_target()?;
     packages::ensure(packages::TESTS)?;
-    let suite = test::attacks()?;
+    let attacks = test::attacks()?;
+    let suite = test::suite()?.into_iter().next().context("the suite was not built")?;
     let mut held = Vec::new();
     for patch in &patches {
         eprintln!("xtask: without {}", patch.name);
         let coracle = build_without(patch)?;
         for test in &patch.tests {
-            let fails = fails(&suite, &coracle, test)?;
+            let program = if source(ATTACKS, test).exists() { &attacks } else { &suite };
+            let fails = fails(program, &coracle, test)?;
             println!("{}: {test}: {}", patch.name, if fails { "fails" } else { "STILL PASSES" });
             held.extend((!fails).then_some(test));
         }
@@ -71,9 +78,10 @@ pub fn check() -> anyhow::Result<()> {
         git.args(["apply", "--check"]).arg(&patch.path).current_dir(workspace::root());
         host::run(&mut git).with_context(|| format!("{} is out of date", patch.name))?;
         for test in &patch.tests {
-            let (group, name) = test.split_once("::").context("GROUP::TEST")?;
-            let path = workspace::root().join(format!("tests/attacks/{group}.rs"));
-            let known = fs::read_to_string(&path).is_ok_and(|text| text.contains(name));
+            let (_, name) = test.rsplit_once("::").context("GROUP::TEST")?;
+            let known = fs::read_to_string(source(ATTACKS, test))
+                .or_else(|_| fs::read_to_string(source(SUITE, test)))
+                .is_ok_and(|text| text.contains(name));
             ensure!(known, "{} names {test}, which is not there", patch.name);
         }
     }
@@ -93,6 +101,12 @@ fn patches() -> anyhow::Result<Vec<Patch>> {
     }
     patches.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(patches)
+}
+
+/// The file in which a test is, if it is one of these.
+fn source(tests: &str, test: &str) -> PathBuf {
+    let group = test.rsplit_once("::").map_or(test, |(group, _)| group);
+    workspace::root().join(format!("{tests}/{}.rs", group.replace("::", "/")))
 }
 
 /// Builds the command from a copy of the sources with the patch applied; returns a copy of it.
@@ -135,8 +149,8 @@ fn copy_sources(to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fails(suite: &Path, coracle: &Path, test: &str) -> anyhow::Result<bool> {
-    let mut command = process::Command::new(suite);
+fn fails(program: &Path, coracle: &Path, test: &str) -> anyhow::Result<bool> {
+    let mut command = process::Command::new(program);
     command.args(["--exact", test]).env("CORACLE_BIN", coracle).env("CORACLE_TEST_ROUNDS", ROUNDS);
     let output = command.current_dir(workspace::root()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
