@@ -30,6 +30,9 @@ fn says_which_kernel_it_needs(t: &mut Context) -> Result<Verdict> {
         let run = t.run_with(&t.bundle()?, &[])?.without_call(call);
         run.run()?.refused(&[call, "ENOSYS", "needs Linux 5."])?;
     }
+    // The one that old profiles of container managers hide.
+    let run = t.run_with(&t.bundle()?, &[])?.without_call("clone3");
+    run.run()?.refused(&["clone3", "seccomp=unconfined"])?;
     let container = t.start(&t.bundle()?.args(&["sleep", "100"]))?;
     let kill = container.command("kill", &[]).without_call("pidfd_open");
     kill.run()?.refused(&["pidfd_open", "ENOSYS", "needs Linux 5.3"])?;

@@ -148,8 +148,12 @@ impl Launcher {
                  kernel.apparmor_restrict_unprivileged_userns=0 allow them)"
             }
             (Some(Errno::PERM), false) => {
-                " (only root may do it like this: add a user namespace to /linux/namespaces, as \
-                 coracle spec --rootless does)"
+                " (only root may do it like this, and in a container only where that one is privileged: \
+                 add a user namespace to /linux/namespaces, as coracle spec --rootless does)"
+            }
+            (Some(Errno::NOSYS), _) => {
+                " (in a container, its seccomp profile may hide the call: give it a newer one, or none, as \
+                 docker run --security-opt seccomp=unconfined does)"
             }
             (Some(Errno::NOSPC), _) => {
                 " (there are too many namespaces: raise sysctl user.max_user_namespaces and its \
