@@ -38,6 +38,7 @@ const TESTS: &[Test] = tests![
     says_that_it_needs_a_user_namespace,
     says_which_limit_is_in_the_way,
     keeps_the_oom_score_that_it_cannot_lower,
+    ranks_itself_as_far_as_it_may,
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
@@ -367,5 +368,49 @@ fn keeps_the_oom_score_that_it_cannot_lower(t: &mut Context) -> Result<Verdict> 
     let output = run(t, &bundle)?.expect(0)?;
     check!(output.text() != "-999", "{output}");
     output.says(&["warning", "/process/oomScoreAdj", "CAP_SYS_RESOURCE"])?;
+    Ok(Passed)
+}
+
+/// What the user's rights have an effect for has it; of the rest it is said what is missing.
+fn ranks_itself_as_far_as_it_may(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "the packaged peers do not know these fields");
+    let rank = |policy: &str, nice: i32| json!({"policy": policy, "nice": nice});
+    let class = |class: &str| json!({"class": class, "priority": 3});
+    let limit = |hard: u64| json!([{"type": "RLIMIT_NOFILE", "soft": 64, "hard": hard}]);
+    let shown = "set -- $(cat /proc/$$/stat); echo ${41} ${19}";
+    for (field, value, script, expected) in [
+        ("/process/scheduler", rank("SCHED_BATCH", 7), shown, Ok("3 7")),
+        ("/process/scheduler", rank("SCHED_IDLE", 0), shown, Ok("5 0")),
+        ("/process/scheduler", rank("SCHED_OTHER", -7), shown, Err("RLIMIT_NICE")),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_FIFO", "priority": 1}),
+            shown,
+            Err("RLIMIT_RTPRIO"),
+        ),
+        (
+            "/process/ioPriority",
+            class("IOPRIO_CLASS_BE"),
+            "ionice -p $$",
+            Ok("best-effort: prio 3"),
+        ),
+        ("/process/ioPriority", class("IOPRIO_CLASS_IDLE"), "ionice -p $$", Ok("idle")),
+        ("/process/ioPriority", class("IOPRIO_CLASS_RT"), "ionice -p $$", Err("CAP_SYS_NICE")),
+        ("/process/rlimits", limit(64), "ulimit -Hn", Ok("64")),
+        ("/process/rlimits", limit(1 << 30), "ulimit -Hn", Err("RLIMIT_NOFILE")),
+        ("/process/user/umask", json!(0o027), "umask", Ok("0027")),
+        (
+            "/linux/personality",
+            json!({"domain": "LINUX32"}),
+            "cat /proc/self/personality",
+            Ok("00000008"),
+        ),
+    ] {
+        let output = run(t, &bundle(t)?.set(field, value).script(script))?;
+        match expected {
+            Ok(text) => check_eq!((field, output.expect(0)?.text()), (field, text)),
+            Err(words) => drop(output.refused(&[field, words])?),
+        }
+    }
     Ok(Passed)
 }

@@ -37,6 +37,7 @@ fn effects(host: &Host) -> Vec<Effect> {
     let memory = |value: Value| vec![("/linux/memoryPolicy", value)];
     let domain = |name: &str| vec![("/linux/personality/domain", json!(name))];
     let reset = json!({"policy": "SCHED_BATCH", "nice": -5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+    let keep = |what: &str| json!({"policy": "SCHED_BATCH", "nice": 3, "flags": [what]});
     let relative = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]});
     let fixed =
         json!({"mode": "MPOL_INTERLEAVE", "nodes": "0-0,", "flags": ["MPOL_F_STATIC_NODES"]});
@@ -57,6 +58,8 @@ fn effects(host: &Host) -> Vec<Effect> {
         (scheduler(json!({"policy": "SCHED_IDLE"})), SCHEDULING, "5 0 0"),
         (scheduler(reset.clone()), SCHEDULING, "3 -5 0"),
         (scheduler(reset), OF_CHILD, "3 0 0"),
+        (scheduler(keep("SCHED_FLAG_KEEP_POLICY")), SCHEDULING, "0 3 0"),
+        (scheduler(keep("SCHED_FLAG_KEEP_PARAMS")), SCHEDULING, "0 0 0"),
         (io("IOPRIO_CLASS_RT", 3), IO_PRIORITY, "realtime: prio 3"),
         (io("IOPRIO_CLASS_BE", 5), IO_PRIORITY, "best-effort: prio 5"),
         (io("IOPRIO_CLASS_IDLE", 0), IO_PRIORITY, "idle"),

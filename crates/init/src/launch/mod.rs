@@ -171,7 +171,7 @@ impl Launcher {
     fn raise_limits(&self, proc: &ProcRoot) -> Result<(), InitError> {
         let process = &self.plan.process;
         for rlimit in &process.rlimits {
-            rlimit.make_room().step("raising resource limits")?;
+            rlimit.make_room().step("raising limits of /process/rlimits")?;
         }
         if let Some(score) = process.oom_score_adj {
             match proc.write("self/oom_score_adj", &score.value.to_string()) {
