@@ -67,6 +67,7 @@ impl Creation {
             own_cgroup_namespace: has_own_cgroup_namespace(&spec),
             capabilities: coracle_caps::available()?,
             rootless,
+            records_denied: builder.denied.is_some(),
             no_pivot: builder.no_pivot,
             no_new_keyring: builder.no_new_keyring,
         };
@@ -75,8 +76,7 @@ impl Creation {
         said.append(&mut lowered.warnings);
         builder.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&builder.options)?;
-        let agent = lowered.agent.take().filter(|_| builder.denied.is_none());
-        let agent = Agent::connect(agent)?;
+        let agent = Agent::connect(lowered.agent.take())?;
         let devices = devices::find(&lowered.devices)?;
         let mut record = record(&spec, &builder, &lowered, (cgroup_paths, rootless));
         record.systemd = placement.record();

@@ -121,37 +121,29 @@ impl DeniedCalls {
         Ok(DeniedReport { addition: addition(&denied, way_out), denied })
     }
 
-    /// Turns what the profile denies into notifications, but for the call by which the listener comes here.
+    /// Takes the profile, which is going to notify of what it denies, but for the call by which the listener
+    /// comes here.
     pub(crate) fn lift(&self, spec: &mut Spec) -> Result<()> {
         let Some(oci) = &mut spec.linux.seccomp else {
             return Err(Error::Usage("there is no /linux/seccomp that could deny anything"));
         };
+        let actions = oci.syscalls.iter().map(|rule| &rule.action).chain([&oci.default_action]);
+        if actions.into_iter().any(|action| action == "SCMP_ACT_NOTIFY") {
+            let message = "an agent decides about calls already (SCMP_ACT_NOTIFY): what it denies cannot be \
+                           recorded";
+            return Err(Error::Usage(message));
+        }
         let mut record = self.lock();
         record.loaded_last = spec.process.no_new_privileges;
         record.profile = Some(seccomp::profile(&mut oci.clone(), &mut Vec::new())?);
-        let actions = oci.syscalls.iter_mut().map(|rule| (&mut rule.action, &mut rule.errno_ret));
-        for (action, errno) in
-            actions.chain([(&mut oci.default_action, &mut oci.default_errno_ret)])
-        {
-            match action.as_str() {
-                "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" => {}
-                "SCMP_ACT_NOTIFY" => {
-                    let message = "an agent decides about calls already (SCMP_ACT_NOTIFY): what it \
-                                   denies cannot be recorded";
-                    return Err(Error::Usage(message));
-                }
-                _ => {
-                    *action = "SCMP_ACT_NOTIFY".to_owned();
-                    *errno = None;
-                }
-            }
+        let way_here = "sendmsg";
+        for rule in &mut oci.syscalls {
+            rule.names.retain(|name| name != way_here);
         }
-        let mut way_here = Syscall::default();
-        way_here.names = vec!["sendmsg".to_owned()];
-        way_here.action = "SCMP_ACT_ALLOW".to_owned();
-        oci.syscalls.insert(0, way_here);
-        // The descriptor goes no further than to this process.
-        oci.listener_path = Some("/".into());
+        let mut rule = Syscall::default();
+        rule.names = vec![way_here.to_owned()];
+        rule.action = "SCMP_ACT_ALLOW".to_owned();
+        oci.syscalls.push(rule);
         Ok(())
     }
 

@@ -19,6 +19,9 @@ pub struct Profile {
     /// Whether calls that are newer than the profile fail with `ENOSYS` instead of the default action,
     /// so that programs fall back to older ones; [`compile`](crate::compile) says when. True at first.
     pub newer_is_enosys: bool,
+    /// Whether the listener is notified of each call that would be denied, be it by a rule or by default: of
+    /// all but what is allowed or logged. Architectures that are not listed still kill. False at first.
+    pub notifies_of_denials: bool,
 }
 
 impl Profile {
@@ -29,6 +32,16 @@ impl Profile {
             architectures: Arch::native().into_iter().collect(),
             rules: Vec::new(),
             newer_is_enosys: true,
+            notifies_of_denials: false,
+        }
+    }
+
+    /// What becomes of calls for which the profile says `action`.
+    pub(crate) const fn outcome(&self, action: Action) -> Action {
+        match action {
+            Action::Allow | Action::Log => action,
+            _ if self.notifies_of_denials => Action::Notify,
+            _ => action,
         }
     }
 }

@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = tests![
     lets_pass_and_counts_what_is_denied,
     adds_up_to_a_profile_that_works,
     says_with_which_arguments,
+    misses_nothing_that_another_rule_allows,
     needs_a_filter_and_the_foreground,
 ];
 
@@ -92,6 +93,37 @@ fn says_with_which_arguments(t: &mut Context) -> Result<Verdict> {
     let args = json!([{"index": 0, "value": 0x2_0000, "op": "SCMP_CMP_EQ"}]);
     let rule = json!({"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": args});
     check_eq!(report["addition"], json!([rule]));
+    Ok(Passed)
+}
+
+/// The first rule decides, and the one without comparisons before all others.
+fn misses_nothing_that_another_rule_allows(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle() && supported(), "a flag of coracle, and probes for x86-64");
+    let call = Call::Native(135, 8, 0);
+    let args = json!([{"index": 0, "op": "SCMP_CMP_EQ", "value": 8}]);
+    let small = json!([{"index": 0, "op": "SCMP_CMP_LT", "value": 9}]);
+    let allow = json!({"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": args});
+    let deny = json!({"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38});
+    let mut deny_small = deny.clone();
+    deny_small["args"] = small;
+    let needed = json!({"names": ["execve", "exit_group"], "action": "SCMP_ACT_ALLOW"});
+    for rules in [
+        json!([deny, allow, needed]),
+        json!([allow, deny, needed]),
+        json!([deny_small, allow, needed]),
+    ] {
+        let bundle = || -> Result<Bundle> {
+            let bundle = filter(t.bundle()?, "SCMP_ACT_ERRNO", rules.clone());
+            Ok(bundle.set("/process/noNewPrivileges", true))
+        };
+        attempt(t, bundle()?, call)?.expect(38)?;
+        let (file, bundle) = (t.path("denied.json"), bundle()?);
+        install(&bundle, call)?;
+        let flags = ["--seccomp-record", &file.to_string_lossy()];
+        t.run_with(&bundle.args(&["/probe"]), &flags)?.run()?.expect(0)?;
+        let report: Value = serde_json::from_slice(&fs::read(file)?)?;
+        check_eq!(report["denied"][0]["syscall"], "personality");
+    }
     Ok(Passed)
 }
 

@@ -12,9 +12,11 @@ use crate::agent::AgentAddress;
 pub(super) fn lower(
     spec: &mut Spec,
     available: CapSet,
+    records: bool,
     warnings: &mut Vec<String>,
 ) -> Result<(ConfinePlan, Option<AgentAddress>)> {
-    let filter = spec.linux.seccomp.take().map(|profile| seccomp::lower(profile, warnings));
+    let filter =
+        spec.linux.seccomp.take().map(|profile| seccomp::lower(profile, records, warnings));
     let (seccomp, agent) = filter.transpose()?.flatten().unzip();
     let process = &spec.process;
     let asked = capabilities(&process.capabilities);

@@ -51,6 +51,8 @@ pub(crate) struct Context<'host> {
     pub(crate) capabilities: CapSet,
     /// The caller has not all rights of the host's root.
     pub(crate) rootless: bool,
+    /// What the seccomp filter denies is recorded instead.
+    pub(crate) records_denied: bool,
     /// `--no-pivot`.
     pub(crate) no_pivot: bool,
     /// `--no-new-keyring`.
@@ -104,7 +106,7 @@ pub(crate) fn lower(spec: &mut Spec, context: &Context<'_>) -> Result<Lowered> {
     )?;
     scheduling::lower(spec, &mut process)?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
-    let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
+    let (confine, agent) = confine::lower(spec, available, context.records_denied, &mut warnings)?;
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
     let wants_limits = resources::has_limits(&spec.linux.resources);
     let hooks = hooks::lower(spec);
@@ -150,7 +152,7 @@ pub(crate) fn lower_exec(
     let mut process = process::lower(&spec.process, keyring(id, false), rootless)?;
     process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
     scheduling::lower(spec, &mut process)?;
-    let (confine, agent) = confine::lower(spec, available, &mut warnings)?;
+    let (confine, agent) = confine::lower(spec, available, false, &mut warnings)?;
     Ok(LoweredExec { process, confine, agent, warnings })
 }
 

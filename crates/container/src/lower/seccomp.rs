@@ -13,18 +13,21 @@ use crate::agent::AgentAddress;
 
 const POINTER: &str = "/linux/seccomp";
 
-/// Compiles the profile; nothing is left of one that allows everything.
+/// Compiles the profile; nothing is left of one that allows everything. If it `records`, we are notified of what it
+/// denies.
 pub(super) fn lower(
     mut oci: Seccomp,
+    records: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Option<(SeccompPlan, Option<AgentAddress>)>> {
-    let profile = profile(&mut oci, warnings)?;
+    let mut profile = profile(&mut oci, warnings)?;
+    profile.notifies_of_denials = records;
     if profile.default_action == Action::Allow && profile.rules.is_empty() {
         return Ok(None);
     }
     let program = compile(&profile).map_err(|error| invalid(POINTER, error.to_string()))?;
     let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(&oci)?.bits() };
-    let agent = if program.notifies() { Some(agent(oci, &program)?) } else { None };
+    let agent = if program.notifies() && !records { Some(agent(oci, &program)?) } else { None };
     Ok(Some((plan, agent)))
 }
 

@@ -36,6 +36,7 @@ fn lowered_text(document: &[u8]) -> Result<Lowered> {
         own_cgroup_namespace: true,
         capabilities: CapSet::ALL,
         rootless: false,
+        records_denied: false,
         no_pivot: false,
         no_new_keyring: false,
     };

@@ -12,25 +12,27 @@ use std::ops::RangeInclusive;
 
 use super::emit::Target;
 use super::tree::Spans;
-use crate::Action;
 use crate::arch::Abi;
+use crate::{Action, Profile};
 
-pub(super) const ENOSYS: Action = Action::Errno(38);
+const ENOSYS: Action = Action::Errno(38);
 
 /// What happens to the numbers that no rule names.
 #[derive(Debug, Clone)]
 pub(super) struct Unlisted {
-    default: Target,
+    default: Action,
+    beyond: Action,
     newer: Option<RangeInclusive<u32>>,
 }
 
 impl Unlisted {
     /// `newest` is the largest number that a rule names, if newer calls shall fail with `ENOSYS`.
-    pub fn new(abi: Abi, default: Action, newest: Option<u32>) -> Self {
+    pub fn new(abi: Abi, profile: &Profile, newest: Option<u32>) -> Self {
+        let default = profile.default_action;
         // Who permits by default, or leaves it to a supervisor, shall see new calls as well.
         let refuses = default.permissiveness() <= ENOSYS.permissiveness();
         let newer = newest.filter(|_| refuses).map(|newest| newest + 1..=abi.last_common());
-        Self { default: Target::Return(default.return_value()), newer }
+        Self { default: profile.outcome(default), beyond: profile.outcome(ENOSYS), newer }
     }
 
     /// Fills the numbers from `start` to `end`.
@@ -51,7 +53,12 @@ impl Unlisted {
         self.newer.as_ref().is_some_and(|newer| newer.contains(&number))
     }
 
+    /// What happens to the number.
+    pub fn action(&self, number: u32) -> Action {
+        if self.is_newer(number) { self.beyond } else { self.default }
+    }
+
     fn target(&self, number: u32) -> Target {
-        if self.is_newer(number) { Target::Return(ENOSYS.return_value()) } else { self.default }
+        Target::Return(self.action(number).return_value())
     }
 }

@@ -1,6 +1,5 @@
 //! Why a call has the verdict it has.
 
-use super::enosys::ENOSYS;
 use super::plan::{Plan, Plans};
 use crate::profile::{Comparator, Operator};
 use crate::{Action, Arch, Error, Profile};
@@ -46,7 +45,7 @@ pub fn explain(
     let plans = Plans::of(profile)?;
     let abi = arch.abi().ok_or(Error::UnsupportedArchitecture(arch))?;
     Ok(match plans.architectures.iter().find(|plan| plan.abi == abi) {
-        Some(plan) => outcomes((&plans, plan), profile.default_action, number, args),
+        Some(plan) => outcomes(&plans, plan, number, args),
         None => vec![certain(Action::KillProcess, Reason::Architecture)],
     })
 }
@@ -55,12 +54,7 @@ fn certain(action: Action, reason: Reason) -> Outcome {
     Outcome { action, when: Vec::new(), reason }
 }
 
-fn outcomes(
-    (plans, plan): (&Plans<'_>, &Plan),
-    default: Action,
-    number: u32,
-    args: [Option<u64>; 6],
-) -> Vec<Outcome> {
+fn outcomes(plans: &Plans<'_>, plan: &Plan, number: u32, args: [Option<u64>; 6]) -> Vec<Outcome> {
     let listed = plan.of(number);
     if let Some(always) = plans.cases(listed).find(|case| case.args.is_empty()) {
         return vec![certain(always.action, Reason::Rule(always.rule))];
@@ -74,10 +68,8 @@ fn outcomes(
             return outcomes;
         }
     }
-    outcomes.push(match plan.unlisted.is_newer(number) {
-        true => certain(ENOSYS, Reason::Newer),
-        false => certain(default, Reason::Default),
-    });
+    let reason = if plan.unlisted.is_newer(number) { Reason::Newer } else { Reason::Default };
+    outcomes.push(certain(plan.unlisted.action(number), reason));
     outcomes
 }
 

@@ -39,6 +39,7 @@ const FOREIGN: Target = Target::Return(Action::KillProcess.return_value());
 ///   and differ in their action.)
 /// - If [`Profile::newer_is_enosys`] and the default action is to kill, to trap or to return an errno,
 ///   a call with a larger number than any rule names on that architecture fails with `ENOSYS`.
+/// - If [`Profile::notifies_of_denials`], what is denied after all this is notified of.
 /// - On 32-bit x86, a rule for a socket or System V IPC call is also for that call by way of
 ///   socketcall(2) or ipc(2). A filter cannot see the arguments of such a call. A rule that compares
 ///   them takes effect there whatever they are, unless its action is more permissive than the default:
@@ -56,7 +57,7 @@ pub fn compile(profile: &Profile) -> Result<BpfProgram, Error> {
     let mut compiler = Compiler {
         plans: &plans,
         code: Code::default(),
-        default: Target::Return(profile.default_action.return_value()),
+        default: Target::Return(profile.outcome(profile.default_action).return_value()),
         blocks: Vec::new(),
     };
     let groups = by_token(&plans.architectures);

@@ -50,15 +50,14 @@ pub(super) struct Case<'a> {
 impl<'a> Plans<'a> {
     pub fn of(profile: &'a Profile) -> Result<Self, Error> {
         let names = profile.rules.iter().map(|rule| rule.names.len()).sum();
-        let mut draft =
-            Draft { default: profile.default_action, lists: Vec::new(), cases: Vec::new() };
+        let mut draft = Draft { profile, lists: Vec::new(), cases: Vec::new() };
         for arch in &profile.architectures {
             draft.add_architecture(*arch, names)?;
         }
         for (place, rule) in profile.rules.iter().enumerate() {
             draft.add_rule(place, rule)?;
         }
-        Ok(draft.finish(profile.newer_is_enosys))
+        Ok(draft.finish())
     }
 
     /// The cases of what is listed.
@@ -78,7 +77,7 @@ impl Plan {
 
 /// Plans that are being made.
 struct Draft<'a> {
-    default: Action,
+    profile: &'a Profile,
     lists: Vec<List>,
     cases: Vec<Case<'a>>,
 }
@@ -104,7 +103,7 @@ impl<'a> Draft<'a> {
             let (names, index) = (rule.names.join(", "), wrong.index);
             return Err(Error::ArgumentIndex { names, index });
         }
-        let counts = rule.action.return_value() != self.default.return_value();
+        let counts = self.counts(rule);
         let cases = match &rule.args[..] {
             _ if !counts => 0..0,
             args if compares_twice(args) => self.add_cases(args.chunks(1), place, rule),
@@ -119,6 +118,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Not if its action is the default action.
+    fn counts(&self, rule: &Rule) -> bool {
+        rule.action.return_value() != self.profile.default_action.return_value()
+    }
+
     /// A case for each of `all`.
     fn add_cases(
         &mut self,
@@ -128,7 +132,7 @@ impl<'a> Draft<'a> {
     ) -> Range<u32> {
         // No document has as many.
         let count = |cases: &Vec<_>| u32::try_from(cases.len()).unwrap_or(u32::MAX);
-        let (first, action) = (count(&self.cases), rule.action);
+        let (first, action) = (count(&self.cases), self.profile.outcome(rule.action));
         self.cases.extend(all.into_iter().map(|args| Case { args, action, rule: place }));
         first..count(&self.cases)
     }
@@ -139,8 +143,9 @@ impl<'a> Draft<'a> {
         let Some(x86) = self.lists.iter().position(|list| list.abi.has_multiplexers()) else {
             return;
         };
-        let counts = rule.action.return_value() != self.default.return_value();
-        let permits_more = rule.action.permissiveness() > self.default.permissiveness();
+        let counts = self.counts(rule);
+        let permits_more =
+            rule.action.permissiveness() > self.profile.default_action.permissiveness();
         let cases = match rule.args.is_empty() || !permits_more {
             true if counts => self.add_cases([call.selection()], place, rule),
             _ => 0..0,
@@ -148,12 +153,12 @@ impl<'a> Draft<'a> {
         self.lists[x86].add_number(call.number(), cases);
     }
 
-    fn finish(self, newer_is_enosys: bool) -> Plans<'a> {
+    fn finish(self) -> Plans<'a> {
         let finish = |list: List| {
             let List { abi, mut listed, newest } = list;
             listed.sort_unstable_by_key(Listed::order);
-            let newest = newest.filter(|_| newer_is_enosys);
-            Plan { abi, listed, unlisted: Unlisted::new(abi, self.default, newest) }
+            let newest = newest.filter(|_| self.profile.newer_is_enosys);
+            Plan { abi, listed, unlisted: Unlisted::new(abi, self.profile, newest) }
         };
         Plans { architectures: self.lists.into_iter().map(finish).collect(), cases: self.cases }
     }
