@@ -143,7 +143,7 @@ fn preserves_what_it_is_asked_to(t: &mut Context) -> Result<Verdict> {
     check_eq!(output.lines(), ["three", "four", "0", "1", "2", "3", "4"]);
     check!(output.code() != 0, "descriptor 5 got into the container");
     let exec = container.exec_with(&["--preserve-fds", "3"], &["true"]);
-    exec.run()?.not_executed(&["3"])?;
+    exec.after("exec 3<&- 4<&- 5<&-").run()?.not_executed(&["3"])?;
     container.delete_forcibly()?;
     Ok(Passed)
 }

@@ -32,7 +32,7 @@ fn preserves_what_it_is_asked_to(t: &mut Context) -> Result<Verdict> {
     check_eq!(output.lines(), ["three", "four", "0", "1", "2", "3", "4"]);
     check!(output.code() != 0, "descriptor 5 got into the container");
     let command = t.run_with(&bundle, &["--preserve-fds", "3"])?;
-    command.run()?.refused(&["3"])?;
+    command.after("exec 3<&- 4<&- 5<&-").run()?.refused(&["3"])?;
     Ok(Passed)
 }
 
