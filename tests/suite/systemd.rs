@@ -21,17 +21,21 @@ pub fn add_to(suite: Suite) -> Suite {
 
 const SYSTEM: &[Test] = tests![
     is_where_the_path_says,
-    refuses_paths_that_name_no_unit,
     tells_systemd_of_limits,
-    updates_what_systemd_knows,
-    sets_properties_of_annotations,
     keeps_devices_over_reloads,
     survives_restarts_of_systemd,
-    leaves_no_unit_when_creation_fails,
     is_cleaned_up_after_a_killed_creation,
 ];
 
-const ANY: &[Test] = tests![makes_a_scope_and_removes_it, joins_the_scope, ends_with_its_command,];
+const ANY: &[Test] = tests![
+    makes_a_scope_and_removes_it,
+    joins_the_scope,
+    ends_with_its_command,
+    refuses_paths_that_name_no_unit,
+    leaves_no_unit_when_creation_fails,
+    updates_what_systemd_knows,
+    sets_properties_of_annotations,
+];
 
 /// How often systemd is reloaded under a container, if nobody says otherwise.
 const RELOADS: usize = 6;
