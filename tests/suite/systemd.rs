@@ -23,7 +23,6 @@ const SYSTEM: &[Test] = tests![
     is_where_the_path_says,
     tells_systemd_of_limits,
     keeps_devices_over_reloads,
-    survives_restarts_of_systemd,
     is_cleaned_up_after_a_killed_creation,
 ];
 
@@ -35,6 +34,7 @@ const ANY: &[Test] = tests![
     leaves_no_unit_when_creation_fails,
     updates_what_systemd_knows,
     sets_properties_of_annotations,
+    survives_restarts_of_systemd,
 ];
 
 /// How often systemd is reloaded under a container, if nobody says otherwise.
@@ -271,8 +271,9 @@ fn survives_restarts_of_systemd(t: &mut Context) -> Result<Verdict> {
     for round in 0..reloads() {
         let action = if round % 2 == 0 { "daemon-reload" } else { "daemon-reexec" };
         let restart = systemctl(t).arg(action).spawn()?;
-        let bundle = with_devices(t)?.set("/linux/resources/pids/limit", 55);
-        let container = create(t, &bundle)?;
+        // A user has no say in devices.
+        let bundle = if t.host().is_root() { with_devices(t)? } else { t.bundle()?.idle() };
+        let container = create(t, &bundle.set("/linux/resources/pids/limit", 55))?;
         restart.wait()?.expect(0)?;
         container.start()?;
         let restart = systemctl(t).arg(action).spawn()?;
@@ -281,7 +282,9 @@ fn survives_restarts_of_systemd(t: &mut Context) -> Result<Verdict> {
         restart.wait()?.expect(0)?;
         let limit = t.host().limit_of(container.pid()?, "pids", PIDS)?;
         check_eq!((round, limit.as_str()), (round, "66"));
-        check_devices(&container)?;
+        if t.host().is_root() {
+            check_devices(&container)?;
+        }
         container.delete_forcibly()?;
     }
     Ok(Passed)
