@@ -63,9 +63,10 @@ fn shows_the_terminal_of_a_container(t: &mut Context) -> Result<Verdict> {
 }
 
 fn passes_on_keys_and_the_size_of_the_window(t: &mut Context) -> Result<Verdict> {
-    let script = "trap 'echo interrupted' INT; trap 'echo size $(stty size)' WINCH; stty size
-        echo ready; until read line; do :; done; echo \"got $line\"
-        while ! read line; do :; done; echo \"then $line\"; cat; echo end";
+    // A signal that comes just before a shell reads is not seen until it has read something.
+    let script = "trap 'echo interrupted; key=1' INT; trap 'echo size $(stty size); size=1' WINCH
+        stty size; echo ready; until [ $key ]; do sleep 0.1; done; read line; echo \"got $line\"
+        until [ $size ]; do sleep 0.1; done; read line; echo \"then $line\"; cat; echo end";
     let (mut session, container) = connect(t, script, &[])?;
     check_has!(session.wait_for("ready")?, "31 97\r\n");
     check!(session.is_raw()?);
