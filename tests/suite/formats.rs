@@ -320,8 +320,9 @@ fn is_as_it_will_be_from_the_beginning(t: &mut Context) -> Result<Verdict> {
 }
 
 fn passes_on_what_is_typed(t: &mut Context) -> Result<Verdict> {
-    let script = "trap 'echo interrupted' INT; echo ready; read line; echo \"got [$line]\"
-        until read other; do :; done; echo \"then [$other]\"; cat; echo end";
+    let script = "trap 'echo interrupted; key=1' INT; echo ready; read line; echo \"got [$line]\"
+        until [ $key ]; do sleep 0.02; done
+        read other; echo \"then [$other]\"; cat; echo end";
     let mut session = session(t, script, 24, 80)?;
     session.wait_for("ready")?;
     session.send("hello\n")?;
