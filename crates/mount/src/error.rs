@@ -127,7 +127,7 @@ impl Error {
 /// An owner that the user namespace does not know cannot own the copy.
 fn owner_hint(source: &SyscallError) -> &'static str {
     match (source.call(), source.errno()) {
-        ("fchown" | "fchownat", coracle_sys::Errno::INVAL) => {
+        ("fchown" | "fchownat", Errno::INVAL) => {
             ", of which something belongs to nobody in the container: map its owner in \
              /linux/uidMappings and /linux/gidMappings, or leave out tmpcopyup"
         }

@@ -3,10 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
 
-use crate::rootfs::identity;
+use crate::rootfs::{identity, missing};
 use crate::{Error, Result, Rootfs, mountinfo};
 
 impl Rootfs {
@@ -23,8 +22,7 @@ impl Rootfs {
     ) -> Result<OwnedFd> {
         let refused = |reason| Error::Kept { path: path.into(), reason };
         let failure = |errno| Error::target(path, "statx", path.display().to_string(), errno);
-        let missing = || Error::target(path, "openat2", path.display().to_string(), Errno::NOENT);
-        let target = self.find(path)?.ok_or_else(missing)?;
+        let target = self.find(path)?.ok_or_else(|| missing(path))?;
         let id = identity(&target).map_err(failure)?;
         if id == identity(self).map_err(failure)? {
             return Err(refused("it is the root file system itself"));
@@ -33,7 +31,7 @@ impl Rootfs {
             .map_err(|source| Error::Target { path: path.into(), source })?;
         let by_id = |id| mounts.iter().find(|mount| mount.id == id);
         let mount = by_id(id.0).ok_or_else(|| refused("it cannot be seen from the root"))?;
-        let Some(place) = self.find(&mount.path)? else { return Err(missing()) };
+        let Some(place) = self.find(&mount.path)? else { return Err(missing(path)) };
         if identity(&place).map_err(failure)? != id {
             return Err(refused("nothing is mounted there"));
         }

@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use coracle_sys::procfs::ProcRoot;
 use coracle_sys::{SyscallError, nsfs};
-use rustix::fs::{Mode, OFlags, fstat, open, stat};
+use rustix::fs::{Mode, OFlags, fstat, open, openat, stat};
 
 use crate::{Error, NamespaceKind, Result};
 
@@ -29,12 +30,24 @@ impl NsFd {
         Self::verified(fd, kind, path)
     }
 
-    /// What was opened at `path`, if it is of this kind.
-    pub(crate) fn verified(
-        fd: OwnedFd,
+    /// The namespace `name` of a process, as a verified procfs has it: `process` is its number there, or `self`.
+    pub(crate) fn of_process(
+        proc: &ProcRoot,
+        (process, name): (&str, &str),
         kind: NamespaceKind,
-        path: impl AsRef<Path>,
     ) -> Result<Self> {
+        let directory = format!("{process}/ns");
+        let path = format!("/proc/{directory}/{name}");
+        let failure = |source| Error::Open { kind, path: path.as_str().into(), source };
+        let found =
+            proc.open_file(&directory, OFlags::PATH | OFlags::DIRECTORY).map_err(failure)?;
+        let fd = openat(found, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| failure(SyscallError::new("openat", name, errno)))?;
+        Self::verified(fd, kind, &path)
+    }
+
+    /// What was opened at `path`, if it is of this kind.
+    fn verified(fd: OwnedFd, kind: NamespaceKind, path: impl AsRef<Path>) -> Result<Self> {
         match nsfs::namespace_type(&fd) {
             Ok(found) if found == kind.flag().bits() => Ok(Self { kind, fd }),
             _ => Err(Error::WrongKind { kind, path: path.as_ref().into() }),

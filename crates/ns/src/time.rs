@@ -2,9 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use coracle_sys::SyscallError;
 use coracle_sys::procfs::ProcRoot;
-use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, NamespaceKind, NsFd, Result, join_all, unshare};
@@ -43,14 +41,7 @@ impl TimeOffsets {
     pub fn enter_new(&self, proc: &ProcRoot) -> Result<()> {
         unshare(NamespaceKind::Time)?;
         self.apply(proc)?;
-        let path = "self/ns/time_for_children";
-        let made = openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let made = made.map_err(|errno| Error::Open {
-            kind: NamespaceKind::Time,
-            path: path.into(),
-            source: SyscallError::new("openat", path, errno),
-        })?;
-        let made = NsFd::verified(made, NamespaceKind::Time, path)?;
+        let made = NsFd::of_process(proc, ("self", "time_for_children"), NamespaceKind::Time)?;
         join_all(&[(NamespaceKind::Time, made.as_fd())])
     }
 }

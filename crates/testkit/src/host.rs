@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::runtime::find_program;
-use crate::{Result, mounts_of};
+use crate::{Result, host_mounts};
 
 /// Which versions of cgroups are mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl Host {
 
 fn hierarchies() -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
-    for mount in mounts_of(i32::try_from(std::process::id())?)? {
+    for mount in host_mounts()? {
         let target = PathBuf::from(&mount.target);
         match mount.fstype.as_str() {
             "cgroup2" => {

@@ -42,7 +42,7 @@ pub use command::{Background, Cmd, Output};
 pub use container::Container;
 pub use context::Context;
 pub use host::{CgroupLayout, Host};
-pub use mountinfo::{MountEntry, mounts_of, parse_mountinfo};
+pub use mountinfo::{MountEntry, host_mounts, mounts_of, parse_mountinfo};
 pub use racer::Racer;
 pub use runtime::{Flavour, Runtime};
 pub use socket::DescriptorServer;

@@ -52,6 +52,11 @@ pub fn mounts_of(pid: i32) -> Result<Vec<MountEntry>> {
     parse_mountinfo(&fs::read_to_string(format!("/proc/{pid}/mountinfo"))?)
 }
 
+/// The mounts that this process sees.
+pub fn host_mounts() -> Result<Vec<MountEntry>> {
+    mounts_of(i32::try_from(std::process::id())?)
+}
+
 fn entry(line: &str) -> Option<MountEntry> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut mount = mount.split(' ');

@@ -6,6 +6,8 @@ use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{Context, Result, Test, Verdict, check, check_eq, tests};
 use serde_json::json;
 
+use super::mapped;
+
 pub const TESTS: &[Test] = tests![
     makes_the_default_devices,
     the_default_devices_work,
@@ -73,9 +75,7 @@ fn makes_what_is_asked_for(t: &mut Context) -> Result<Verdict> {
 
 /// Devices are the host's own, a FIFO is a new one.
 fn makes_what_a_user_namespace_may_make(t: &mut Context) -> Result<Verdict> {
-    let map = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
-    let mapped = t.bundle()?.namespace("user", None).set("/linux/uidMappings", map.clone());
-    let mapped = mapped.set("/linux/gidMappings", map);
+    let mapped = mapped(t.bundle()?);
     let device = |path: &str, kind: &str, minor: u32| {
         let mode = 0o620;
         json!({"path": path, "type": kind, "major": 1, "minor": minor, "fileMode": mode, "gid": 5})

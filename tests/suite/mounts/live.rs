@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Cmd, Container, Context, Output, Result, Test, Verdict, check, check_eq, mounts_of,
+    Bundle, Cmd, Container, Context, Output, Result, Test, Verdict, check, check_eq, host_mounts,
     need, tests,
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -173,9 +173,9 @@ fn a_user_without_privileges_adds_mounts(t: &mut Context) -> Result<Verdict> {
     let change = |action: &str, mounts: &Value| -> Result<Output> {
         t.as_user(change(t, action, container.id(), mounts)?).run()
     };
-    let before = mounts_of(i32::try_from(std::process::id())?)?;
+    let before = host_mounts()?;
     change("add", &mounts)?.expect(0)?;
-    check_eq!(mounts_of(i32::try_from(std::process::id())?)?, before);
+    check_eq!(host_mounts()?, before);
     let script = "cat /extra/hello; ! touch /extra/x 2>&-; touch /scratch/x && echo made";
     check_eq!(container.script(script)?.lines(), ["from the host", "made"]);
     // A flag of the host's that the user may not lower.

@@ -16,6 +16,7 @@ mod targets;
 mod words;
 
 use coracle_testkit::{Bundle, Context, MountEntry, Result, Suite, check, parse_mountinfo};
+use serde_json::json;
 
 pub fn add_to(suite: Suite) -> Suite {
     suite
@@ -39,6 +40,13 @@ pub fn add_to(suite: Suite) -> Suite {
 pub fn mounts_in(t: &Context, bundle: Bundle) -> Result<Vec<MountEntry>> {
     let output = t.run(&bundle.args(&["cat", "/proc/self/mountinfo"]))?.expect(0)?;
     parse_mountinfo(&output.stdout)
+}
+
+/// The same bundle in a user namespace, in which ids are what they are outside.
+fn mapped(bundle: Bundle) -> Bundle {
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
+    let bundle = bundle.namespace("user", None);
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map)
 }
 
 /// The topmost mount at this place.

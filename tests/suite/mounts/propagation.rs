@@ -3,11 +3,10 @@
 use std::fs;
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Context, Result, Test, Verdict, check, check_eq, mounts_of, tests};
+use coracle_testkit::{Context, Result, Test, Verdict, check, check_eq, host_mounts, tests};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use serde_json::json;
 
-use super::{at, mounts_in};
+use super::{at, mapped, mounts_in};
 
 pub const TESTS: &[Test] = tests![
     sets_the_propagation_of_a_mount,
@@ -96,21 +95,17 @@ fn sets_the_propagation_of_the_root(t: &mut Context) -> Result<Verdict> {
 
 /// The audit compares the host's mounts; here the container is still there.
 fn keeps_mounts_of_the_container_from_the_host(t: &mut Context) -> Result<Verdict> {
-    let this = i32::try_from(std::process::id())?;
-    let before = mounts_of(this)?;
+    let before = host_mounts()?;
     fs::create_dir_all(t.path("volume/in"))?;
     let volume = t.path("volume").to_string_lossy().into_owned();
-    let map = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
-    let mapped = t.bundle()?.namespace("user", None);
-    let mapped = mapped.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
-    for bundle in [t.bundle()?, mapped] {
+    for bundle in [t.bundle()?, mapped(t.bundle()?)] {
         let bundle = bundle.capabilities(&["CAP_SYS_ADMIN"]);
         let bundle = bundle.mount("/home", "bind", &volume, &["bind"]);
         let script = "mount -t tmpfs inside /mnt && mount -t tmpfs inside /home/in && echo mounted
             sleep 1000";
         let container = t.start(&bundle.script(script))?;
         container.wait_for("mounted")?;
-        check_eq!(mounts_of(this)?, before);
+        check_eq!(host_mounts()?, before);
         container.delete_forcibly()?;
     }
     Ok(Passed)
@@ -155,7 +150,7 @@ fn lets_mounts_out_of_a_shared_mount(t: &mut Context) -> Result<Verdict> {
     let script = "mount -t tmpfs inside /mnt/in && echo mounted; sleep 1000";
     let container = t.start(&bundle.script(script))?;
     container.wait_for("mounted")?;
-    let mounts = mounts_of(i32::try_from(std::process::id())?)?;
+    let mounts = host_mounts()?;
     check_eq!(at(&mounts, &shared.join("in").to_string_lossy())?.source, "inside");
     unmount(shared.join("in"), UnmountFlags::DETACH)?;
     container.delete_forcibly()?;

@@ -7,16 +7,14 @@ use std::process;
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Context, MountEntry, Result, Test, Verdict, check, check_eq, mounts_of,
-    parse_mountinfo, tests,
+    Bundle, Context, Result, Test, Verdict, check, check_eq, host_mounts, parse_mountinfo, tests,
 };
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
     mount_remount, unmount,
 };
-use serde_json::json;
 
-use super::{at, check_flags, mounts_in};
+use super::{at, check_flags, mapped, mounts_in};
 
 pub const TESTS: &[Test] = tests![
     enters_every_kind_of_root,
@@ -124,17 +122,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-fn host_mounts() -> Result<Vec<MountEntry>> {
-    mounts_of(i32::try_from(process::id())?)
-}
-
-/// The same bundle in a user namespace.
-fn mapped(bundle: Bundle) -> Bundle {
-    let map = json!([{"containerID": 0, "hostID": 0, "size": 1000}]);
-    let bundle = bundle.namespace("user", None);
-    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map)
 }
 
 fn enters_every_kind_of_root(t: &mut Context) -> Result<Verdict> {

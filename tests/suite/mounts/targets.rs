@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, tests};
+use coracle_testkit::{
+    Bundle, Context, Result, Test, Verdict, check, check_eq, host_mounts, tests,
+};
 
 use super::{at, mounts_in};
 
@@ -61,7 +63,7 @@ fn with_links(t: &Context) -> Result<(Bundle, std::path::PathBuf)> {
 
 fn check_untouched(outside: &Path) -> Result<()> {
     check_eq!(fs::read_dir(outside)?.count(), 0);
-    let inside = coracle_testkit::mounts_of(i32::try_from(std::process::id())?)?;
+    let inside = host_mounts()?;
     let prefix = outside.to_string_lossy();
     check!(!inside.iter().any(|mount| mount.target.starts_with(&*prefix)));
     Ok(())

@@ -1,9 +1,7 @@
 //! User namespaces that nobody lives in.
 
-use coracle_sys::SyscallError;
 use coracle_sys::procfs::ProcRoot;
 use coracle_sys::userns::Occupant;
-use rustix::fs::{Mode, OFlags, openat};
 
 use super::{IdMap, write_maps};
 use crate::{Error, NamespaceKind, NsFd, Result};
@@ -25,14 +23,8 @@ pub fn user_namespace(proc: &ProcRoot, uids: &IdMap, gids: &IdMap) -> Result<NsF
     let kind = NamespaceKind::User;
     let occupant = Occupant::new().map_err(|source| Error::Create { kind, source })?;
     write_maps(proc, occupant.pid(), uids, gids)?;
-    let directory = format!("{}/ns", occupant.pid().as_raw_nonzero());
-    let failure =
-        |source| Error::Open { kind, path: format!("/proc/{directory}/user").into(), source };
-    let found = proc.open_file(&directory, OFlags::PATH | OFlags::DIRECTORY).map_err(failure)?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let fd = openat(found, "user", flags, Mode::empty())
-        .map_err(|errno| failure(SyscallError::new("openat", "user", errno)))?;
-    NsFd::verified(fd, kind, &directory)
+    let process = occupant.pid().as_raw_nonzero().to_string();
+    NsFd::of_process(proc, (&process, "user"), kind)
 }
 
 #[cfg(test)]

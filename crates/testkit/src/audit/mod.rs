@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::{MountEntry, Result, mounts_of, scaled};
+use crate::{MountEntry, Result, host_mounts, scaled};
 
 pub(crate) use processes::describe as describe_processes;
 pub(crate) use sentinel::Sentinel;
@@ -55,7 +55,7 @@ impl Snapshot {
     /// Looks.
     pub(crate) fn take(scope: &Scope) -> Result<Self> {
         Ok(Self {
-            mounts: mounts_of(i32::try_from(std::process::id())?)?,
+            mounts: host_mounts()?,
             cgroups: cgroups::tagged(scope),
             processes: processes::descendants(scope.reaper),
             files: files::below(&scope.private),

@@ -2,7 +2,7 @@
 
 use rustix::mount::{UnmountFlags, unmount};
 
-use crate::{MountEntry, Result, mounts_of};
+use crate::{MountEntry, Result, host_mounts};
 
 pub(super) fn differences(then: &[MountEntry], now: &[MountEntry]) -> Vec<String> {
     let line = |mount: &MountEntry| {
@@ -17,7 +17,7 @@ pub(super) fn differences(then: &[MountEntry], now: &[MountEntry]) -> Vec<String
 
 /// Unmounts what was mounted since, the latest first.
 pub(super) fn remove_new(then: &[MountEntry]) -> Result<()> {
-    let now = mounts_of(i32::try_from(std::process::id())?)?;
+    let now = host_mounts()?;
     for mount in now.iter().rev().filter(|mount| !then.iter().any(|old| old.id == mount.id)) {
         // One that went with another is no loss.
         unmount(mount.target.as_str(), UnmountFlags::DETACH).unwrap_or_default();
