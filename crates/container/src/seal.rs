@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use coracle_sys::{SyscallError, memfd};
+use rustix::fs::MemfdFlags;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::{Error, Result};
@@ -108,21 +109,19 @@ fn mapped_from(line: &str, address: u64) -> Option<(u64, u64)> {
 
 fn seal(mut program: impl Read) -> Result<SealedExe> {
     let failure = |error: io::Error| Error::file("seal", "the init program", error);
-    let errno = |errno: Errno| failure(errno.into());
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let refused = |error: SyscallError| failure(io::Error::other(error));
     // Where the host forbids executable memory files by default, they must be asked for; before
     // Linux 6.3 nobody knew the flag.
-    let memory = match memfd_create(NAME, flags | MemfdFlags::EXEC) {
-        Err(Errno::INVAL) => memfd_create(NAME, flags),
+    let memory = match memfd::sealable(NAME, MemfdFlags::EXEC) {
+        Err(error) if error.errno() == Errno::INVAL => memfd::sealable(NAME, MemfdFlags::empty()),
         memory => memory,
     };
-    let mut memory = File::from(memory.map_err(errno)?);
+    let mut memory = memory.map_err(refused)?;
     io::copy(&mut program, &mut memory).map_err(failure)?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    fcntl_add_seals(&memory, seals).map_err(errno)?;
+    memfd::seal(&memory).map_err(refused)?;
     // A caller without standard streams may have got one of their numbers, which the child reuses.
     let memory = if memory.as_raw_fd() < 3 {
-        fcntl_dupfd_cloexec(&memory, 3).map_err(errno)?
+        fcntl_dupfd_cloexec(&memory, 3).map_err(|errno| failure(errno.into()))?
     } else {
         memory.into()
     };

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use coracle_process::{Channel, MAX_DESCRIPTORS};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use coracle_sys::memfd;
+use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,6 @@ const MESSAGE_LIMIT: usize = 64 << 10;
 const PLAN_LIMIT: u64 = 8 << 20;
 /// The host and the program must be of one build, as the plan's layout is nobody else's.
 const GREETING: &str = concat!("coracle ", env!("CARGO_PKG_VERSION"));
-
-const SEALS: SealFlags =
-    SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK).union(SealFlags::SEAL);
 
 /// What the program tells the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +69,9 @@ pub enum WireError {
     /// The memory file failed.
     #[error("cannot pass on the plan")]
     Memory(#[from] std::io::Error),
+    /// The memory file could not be made, or sealed.
+    #[error("cannot pass on the plan")]
+    Seal(#[from] coracle_sys::SyscallError),
     /// What arrived is not what was expected.
     #[error("the other side is of another version or not coracle at all: {0}")]
     Protocol(&'static str),
@@ -107,21 +108,15 @@ pub fn send_plan(
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), WireError> {
     let bytes = postcard::to_stdvec(task)?;
-    let memory = File::from(memfd("coracle-plan", MemfdFlags::empty())?);
+    let memory = memfd::sealable("coracle-plan", MemfdFlags::empty())?;
     memory.write_all_at(&bytes, 0)?;
-    fcntl_add_seals(&memory, SEALS).map_err(std::io::Error::from)?;
+    memfd::seal(&memory)?;
     let hello = Hello { greeting: GREETING.into(), descriptors: descriptors.len() };
     channel.send(&postcard::to_stdvec(&hello)?, &[memory.as_fd()])?;
     for chunk in descriptors.chunks(MAX_DESCRIPTORS) {
         channel.send(b"+", chunk)?;
     }
     Ok(())
-}
-
-/// A memory file with a name for `/proc/PID/maps`, close-on-exec, that can be sealed.
-fn memfd(name: &str, flags: MemfdFlags) -> std::io::Result<OwnedFd> {
-    let flags = flags | MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    Ok(memfd_create(name, flags)?)
 }
 
 /// Receives what [`send_plan`] sent.
@@ -139,20 +134,19 @@ pub(crate) fn receive_plan(channel: &Channel) -> Result<(Task, Descriptors), Wir
             channel.receive(MESSAGE_LIMIT)?.ok_or(WireError::Protocol("too few descriptors"))?;
         descriptors.extend(next.descriptors.into_iter().map(Some));
     }
-    Ok((read_plan(memory)?, Descriptors(descriptors)))
+    Ok((read_plan(&memory.into())?, Descriptors(descriptors)))
 }
 
-fn read_plan(memory: OwnedFd) -> Result<Task, WireError> {
-    let io = std::io::Error::from;
-    if !fcntl_get_seals(&memory).map_err(io)?.contains(SEALS) {
+fn read_plan(memory: &File) -> Result<Task, WireError> {
+    if !memfd::is_sealed(memory)? {
         return Err(WireError::Protocol("the plan is not sealed"));
     }
-    let length = u64::try_from(fstat(&memory).map_err(io)?.st_size).unwrap_or(u64::MAX);
+    let length = memory.metadata()?.len();
     if length > PLAN_LIMIT {
         return Err(WireError::Protocol("the plan is too long"));
     }
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-    File::from(memory).read_exact_at(&mut bytes, 0)?;
+    memory.read_exact_at(&mut bytes, 0)?;
     Ok(postcard::from_bytes(&bytes)?)
 }
 

@@ -14,6 +14,7 @@ pub mod exec;
 pub mod fd;
 pub mod keyring;
 pub mod landlock;
+pub mod memfd;
 pub mod mount_attr;
 pub mod net;
 pub mod nsfs;
