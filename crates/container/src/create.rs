@@ -22,9 +22,11 @@ use crate::agent::Agent;
 use crate::builder::Activation;
 use crate::hooks::{self, HookState, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
+use crate::lower::seccomp::Compiler;
 use crate::lower::{Context, Lowered, WantedDevice, kind_of_sysctl, lower};
 use crate::options::Sockets;
 use crate::placement::{Placement, nearest_that_exists};
+use crate::process::Notes;
 use crate::rdt::RdtRecord;
 use crate::state::Record;
 use crate::undo::Undo;
@@ -67,11 +69,12 @@ impl Creation {
             own_cgroup_namespace: has_own_cgroup_namespace(&spec),
             capabilities: coracle_caps::available()?,
             rootless,
-            records_denied: builder.denied.is_some(),
             no_pivot: builder.no_pivot,
             no_new_keyring: builder.no_new_keyring,
         };
-        let mut lowered = lower(&mut spec, &context)?;
+        let compiler =
+            Compiler { cache: store.filters(), records_denied: builder.denied.is_some() };
+        let mut lowered = lower(&mut spec, &context, &compiler)?;
         let mut said: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         said.append(&mut lowered.warnings);
         builder.options.check_terminal(lowered.process.terminal.is_some())?;
@@ -128,8 +131,8 @@ impl Creation {
         let [start, result] = self.undo.entry.make_fifos()?.map(|fifo| self.handover.add(fifo));
         self.lowered.process.gate = StartGate::Fifo { start, result };
         let init = self.leave_waiting().map_err(|error| self.give_up(error))?;
-        let (container, warnings) = self.finish();
-        Ok(Created::new(container, Process::new(init, None, warnings)))
+        let (container, notes) = self.finish();
+        Ok(Created::new(container, Process::new(init, None, notes)))
     }
 
     /// Starts the container's command at once.
@@ -138,8 +141,8 @@ impl Creation {
         let open = |manager: OsString| NotifyProxy::open(&self.undo.entry.notify(), &manager);
         let notify = manager.map(open).transpose()?;
         let (init, terminal) = self.start_at_once().map_err(|error| self.give_up(error))?;
-        let (container, warnings) = self.finish();
-        Ok(Running::new(container, Process::new(init, terminal, warnings), notify))
+        let (container, notes) = self.finish();
+        Ok(Running::new(container, Process::new(init, terminal, notes), notify))
     }
 
     fn leave_waiting(&mut self) -> Result<Init> {
@@ -306,9 +309,9 @@ impl Creation {
     }
 
     /// The container stays.
-    fn finish(self) -> (Container, Vec<String>) {
-        let Self { undo, warnings, .. } = self;
-        (undo.keep(), warnings)
+    fn finish(self) -> (Container, Notes) {
+        let Self { undo, warnings, lowered, .. } = self;
+        (undo.keep(), Notes { warnings, filter: lowered.filter })
     }
 }
 

@@ -138,10 +138,10 @@ impl DeniedCalls {
         record.profile = Some(seccomp::profile(&mut oci.clone(), &mut Vec::new())?);
         let way_here = "sendmsg";
         for rule in &mut oci.syscalls {
-            rule.names.retain(|name| name != way_here);
+            rule.names = rule.names.iter().filter(|name| *name != way_here).collect();
         }
         let mut rule = Syscall::default();
-        rule.names = vec![way_here.to_owned()];
+        rule.names = std::iter::once(way_here).collect();
         rule.action = "SCMP_ACT_ALLOW".to_owned();
         oci.syscalls.push(rule);
         Ok(())

@@ -16,8 +16,10 @@ use coracle_spec::{LoadedProcess, LoadedSpec, Spec, read_document};
 use crate::agent::Agent;
 use crate::hooks::HookState;
 use crate::launch::{BUILD_TIME, Handover, Launch, Step};
+use crate::lower::seccomp::Compiler;
 use crate::lower::{LoweredExec, lower_exec};
 use crate::options::{Options, Sockets, option_methods};
+use crate::process::Notes;
 use crate::{Container, Error, Process, Result, Status, modules, oom};
 
 /// How a process is to be started in a container.
@@ -31,7 +33,7 @@ pub struct ExecBuilder {
     options: Options,
     sub_cgroups: Vec<(String, PathBuf)>,
     ignore_paused: bool,
-    warnings: Vec<String>,
+    notes: Notes,
 }
 
 impl Container {
@@ -50,7 +52,7 @@ impl Container {
             options: Options::default(),
             sub_cgroups: Vec::new(),
             ignore_paused: false,
-            warnings: Vec::new(),
+            notes: Notes::default(),
         })
     }
 }
@@ -62,7 +64,7 @@ impl ExecBuilder {
     /// configuration; `path` is for messages. What it leaves out of rights and limits is the container's.
     pub fn process(mut self, json: &[u8], path: &Path) -> Result<Self> {
         let LoadedProcess { process: mut given, warnings, .. } = LoadedProcess::parse(json, path)?;
-        self.warnings.extend(warnings.iter().map(ToString::to_string));
+        self.notes.warnings.extend(warnings.iter().map(ToString::to_string));
         let own = std::mem::take(&mut self.spec.process);
         let ProcessSpec { capabilities, apparmor_profile, selinux_label, rlimits, .. } = own;
         if given.capabilities == Default::default() {
@@ -196,8 +198,11 @@ impl ExecBuilder {
         };
         let record = self.container.record.as_ref();
         let rootless = record.is_some_and(|record| record.rootless);
-        let mut lowered = lower_exec(&mut self.spec, self.container.id(), available, rootless)?;
-        self.warnings.append(&mut lowered.warnings);
+        let compiler = Compiler { cache: self.container.entry.filters(), records_denied: false };
+        let id = self.container.id();
+        let mut lowered = lower_exec(&mut self.spec, id, available, rootless, &compiler)?;
+        self.notes.warnings.append(&mut lowered.warnings);
+        self.notes.filter = lowered.filter;
         self.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&self.options)?;
         let agent = Agent::connect(lowered.agent.take())?;
@@ -238,11 +243,11 @@ impl ExecBuilder {
         }
         if let Some(process) = &launch.init {
             sockets.announce(process, "setns", &self.options)?;
-            self.warnings.extend(oom::warning(oom_score_adj, process.pid));
+            self.notes.warnings.extend(oom::warning(oom_score_adj, process.pid));
         }
         launch.go()?;
         launch.executed()?;
-        Ok(Process::new(launch.finish()?, terminal, self.warnings))
+        Ok(Process::new(launch.finish()?, terminal, self.notes))
     }
 
     fn hand_to_agent(

@@ -72,6 +72,7 @@ pub use events::{Event, EventKind, Events};
 pub use exec::ExecBuilder;
 pub use features::features;
 pub use listener::{ConsoleConnection, ConsoleListener};
+pub use lower::seccomp::SeccompFilter;
 pub use notify::NotifyProxy;
 pub use options::Stdio;
 pub use process::Process;

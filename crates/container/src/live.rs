@@ -44,7 +44,6 @@ impl Container {
                 own_cgroup_namespace: false,
                 capabilities: coracle_caps::available()?,
                 rootless: record.rootless,
-                records_denied: false,
                 no_pivot: false,
                 no_new_keyring: true,
             };

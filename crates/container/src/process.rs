@@ -6,18 +6,26 @@ use coracle_process::{BlockedSignals, ExitStatus, Foreground, Orphans, PidFd, Ra
 
 use crate::Result;
 use crate::launch::Init;
+use crate::lower::seccomp::SeccompFilter;
 
 /// A process in a container, a child of the caller. Dropping it leaves it running.
 #[derive(Debug)]
 pub struct Process {
     init: Init,
     terminal: Option<OwnedFd>,
-    warnings: Vec<String>,
+    notes: Notes,
+}
+
+/// What is to be said of a process that was started.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) warnings: Vec<String>,
+    pub(crate) filter: Option<SeccompFilter>,
 }
 
 impl Process {
-    pub(crate) fn new(init: Init, terminal: Option<OwnedFd>, warnings: Vec<String>) -> Self {
-        Self { init, terminal, warnings }
+    pub(crate) fn new(init: Init, terminal: Option<OwnedFd>, notes: Notes) -> Self {
+        Self { init, terminal, notes }
     }
 
     /// Its number in the caller's pid namespace.
@@ -32,7 +40,12 @@ impl Process {
 
     /// What the user should know, as limits that could not be set.
     pub fn warnings(&self) -> &[String] {
-        &self.warnings
+        &self.notes.warnings
+    }
+
+    /// The seccomp filter that it is under, if any.
+    pub fn seccomp_filter(&self) -> Option<SeccompFilter> {
+        self.notes.filter
     }
 
     /// The controlling side of its terminal, if it has one and nobody took it yet.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use coracle_process::{BlockedSignals, ExitStatus, Orphans, PidFd};
 
+use crate::lower::seccomp::SeccompFilter;
 use crate::{Container, NotifyProxy, Process, Result};
 
 /// A container that waits for its start.
@@ -31,6 +32,11 @@ impl Created {
     /// What the user should know, as limits that could not be set.
     pub fn warnings(&self) -> &[String] {
         self.process.warnings()
+    }
+
+    /// The seccomp filter that it is under, if any.
+    pub fn seccomp_filter(&self) -> Option<SeccompFilter> {
+        self.process.seccomp_filter()
     }
 
     /// Executes the container's command.
@@ -82,6 +88,11 @@ impl Running {
     /// What the user should know, as limits that could not be set.
     pub fn warnings(&self) -> &[String] {
         self.process.warnings()
+    }
+
+    /// The seccomp filter that it is under, if any.
+    pub fn seccomp_filter(&self) -> Option<SeccompFilter> {
+        self.process.seccomp_filter()
     }
 
     /// The controlling side of the container's terminal, if it has one and nobody took it yet.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use coracle_cgroup::CgroupPaths;
+use coracle_seccomp::Cache;
 use coracle_spec::ContainerId;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkfifoat, open};
 use rustix::io::Errno;
@@ -35,6 +36,9 @@ const NETWORK: &str = "net";
 const NOTIFY: &str = "notify";
 /// The configuration that the container was created from, whatever becomes of the bundle's.
 const CONFIG: &str = "config.json";
+
+/// The directory of compiled filters; no container has such an id.
+const FILTERS: &str = "@seccomp";
 
 /// How long to wait for another process that is working on the same container.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
@@ -66,6 +70,11 @@ impl Store {
     /// Its directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The seccomp filters that were compiled for its containers.
+    pub(crate) fn filters(&self) -> Cache {
+        Cache::new(self.root.join(FILTERS))
     }
 
     /// The container `id`.
@@ -298,6 +307,11 @@ impl Entry {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file("read", path, error)),
         }
+    }
+
+    /// The seccomp filters that were compiled for containers of the store.
+    pub(crate) fn filters(&self) -> Cache {
+        Cache::new(self.directory.with_file_name(FILTERS))
     }
 
     /// Keeps the configuration, for processes that join the container later.

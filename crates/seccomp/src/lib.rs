@@ -25,6 +25,7 @@
 
 mod action;
 mod arch;
+mod cache;
 mod compile;
 mod error;
 mod judge;
@@ -38,6 +39,7 @@ mod verify;
 
 pub use action::Action;
 pub use arch::Arch;
+pub use cache::{Cache, CacheProblem, Cached};
 pub use compile::{Outcome, Reason, compile, explain};
 pub use coracle_sys::seccomp::{FilterFlags, SockFilter, action_available, supported_flags};
 pub use error::Error;

@@ -40,7 +40,11 @@ pub(crate) struct Map<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 ///
 /// The position of what is not JSON, or of the end of an object with a repeated key.
 pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value<'_>> {
-    serde_json::from_slice(text)
+    match std::str::from_utf8(text) {
+        // Checked at once, not for each of its texts again.
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(text),
+    }
 }
 
 impl<'a> Value<'a> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use coracle::{Bundle, ContainerBuilder, Error};
+use coracle::{Bundle, ContainerBuilder, Error, SeccompFilter};
 
 use super::{copies, service_manager};
 use crate::error::Result;
@@ -13,8 +13,17 @@ use crate::parse::Invocation;
 pub fn create(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let created = builder(invocation)?.create(&invocation.store()?);
     let created = created.inspect_err(|error| warn_of(error, log))?;
-    created.warnings().iter().for_each(|warning| log.warning(warning));
+    note(created.warnings(), created.seccomp_filter(), log);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Logs what is odd about a process that was started, and what its filter costs.
+pub fn note(warnings: &[String], filter: Option<SeccompFilter>, log: &Log) {
+    warnings.iter().for_each(|warning| log.warning(warning));
+    if let Some(SeccompFilter { instructions, cached, .. }) = filter {
+        let origin = if cached { "found in the cache" } else { "compiled" };
+        log.debug(&format!("seccomp filter: {instructions} instructions, {origin}"));
+    }
 }
 
 /// Logs what failed besides when a creation was taken back.

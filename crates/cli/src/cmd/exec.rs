@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use coracle::{BlockedSignals, ExecBuilder, Orphans, Process, Signal};
+use coracle::{BlockedSignals, ExecBuilder, Orphans, Signal};
 
+use super::create::note;
 use crate::error::{Failure, Result};
 use crate::log::Log;
 use crate::parse::Invocation;
@@ -16,13 +17,14 @@ pub fn exec(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     }
     let builder = builder(invocation)?;
     if invocation.flags.is_set("detach") {
-        warn(&builder.detached(true).spawn()?, log);
+        let process = builder.detached(true).spawn()?;
+        note(process.warnings(), process.seccomp_filter(), log);
         return Ok(ExitCode::SUCCESS);
     }
     // Before there is a process, so that no signal for it is lost.
     let signals = BlockedSignals::all()?;
     let mut process = builder.sized_as(std::io::stdin())?.spawn()?;
-    warn(&process, log);
+    note(process.warnings(), process.seccomp_filter(), log);
     let ended = process.attend(&signals, Orphans::Leave);
     if ended.is_err() {
         // Nobody serves it any more.
@@ -84,10 +86,6 @@ fn confined(mut builder: ExecBuilder, invocation: &Invocation) -> Result<ExecBui
         }
     }
     Ok(builder.ignore_paused(flags.is_set("ignore-paused")))
-}
-
-fn warn(process: &Process, log: &Log) {
-    process.warnings().iter().for_each(|warning| log.warning(warning));
 }
 
 /// `UID` or `UID:GID`, numbers both.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use coracle::{BlockedSignals, DeniedCalls, Error, ExitStatus, Orphans, Running, Signal};
 
-use super::create::{builder, warn_of};
+use super::create::{builder, note, warn_of};
 use crate::error::{Failure, Result};
 use crate::log::Log;
 use crate::parse::{Invocation, Values};
@@ -24,7 +24,7 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
             return Err(Failure::new("--seccomp-record is for the foreground: leave --detach out"));
         }
         let mut running = builder.run(&store).inspect_err(|error| warn_of(error, log))?;
-        warn(&running, log);
+        note(running.warnings(), running.seccomp_filter(), log);
         if let Some(notify) = running.take_notify_proxy() {
             notify.forward(running.pid(), running.pidfd())?;
         }
@@ -39,7 +39,7 @@ pub fn run(invocation: &Invocation, log: &Log) -> Result<ExitCode> {
     let orphans = if flags.is_set("no-subreaper") { Orphans::Leave } else { Orphans::adopt()? };
     let running = builder.sized_as(std::io::stdin())?.run(&store);
     let mut running = running.inspect_err(|error| warn_of(error, log))?;
-    warn(&running, log);
+    note(running.warnings(), running.seccomp_filter(), log);
     let ended = attend(&mut running, &signals, orphans, log);
     let container = running.into_container();
     if ended.is_err() {
@@ -101,8 +101,4 @@ fn attend(
         log.warning(&Failure::from(error).to_string());
     }
     Ok(ended)
-}
-
-fn warn(running: &Running, log: &Log) {
-    running.warnings().iter().for_each(|warning| log.warning(warning));
 }

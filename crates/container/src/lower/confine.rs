@@ -5,19 +5,31 @@ use coracle_init::plan::ConfinePlan;
 use coracle_spec::Spec;
 use coracle_spec::types::Capabilities;
 
-use super::{landlock, seccomp};
+use super::landlock;
+use super::seccomp::{Compiler, Lowered, SeccompFilter};
 use crate::Result;
 use crate::agent::AgentAddress;
+
+/// What the container may do.
+#[derive(Debug)]
+pub(super) struct Confinement {
+    pub(super) plan: ConfinePlan,
+    /// Who is asked about system calls.
+    pub(super) agent: Option<AgentAddress>,
+    pub(super) filter: Option<SeccompFilter>,
+}
 
 pub(super) fn lower(
     spec: &mut Spec,
     available: CapSet,
-    records: bool,
+    compiler: &Compiler,
     warnings: &mut Vec<String>,
-) -> Result<(ConfinePlan, Option<AgentAddress>)> {
-    let filter =
-        spec.linux.seccomp.take().map(|profile| seccomp::lower(profile, records, warnings));
-    let (seccomp, agent) = filter.transpose()?.flatten().unzip();
+) -> Result<Confinement> {
+    let filter = spec.linux.seccomp.take().map(|profile| compiler.lower(profile, warnings));
+    let (seccomp, agent, filter) = match filter.transpose()?.flatten() {
+        Some(Lowered { plan, agent, filter }) => (Some(plan), agent, Some(filter)),
+        None => (None, None, None),
+    };
     let process = &spec.process;
     let asked = capabilities(&process.capabilities);
     let missing = asked.union() - available;
@@ -41,7 +53,7 @@ pub(super) fn lower(
         selinux: process.selinux_label.clone(),
         landlock,
     };
-    Ok((plan, agent.flatten()))
+    Ok(Confinement { plan, agent, filter })
 }
 
 /// Of the kernel, which is asked only where rules are.

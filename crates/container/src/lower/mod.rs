@@ -28,6 +28,9 @@ pub(crate) use mounts::lower_live;
 pub(crate) use namespaces::kind_of_sysctl;
 pub(crate) use network::WantedDevice;
 
+use confine::Confinement;
+use seccomp::{Compiler, SeccompFilter};
+
 use crate::agent::AgentAddress;
 use crate::rdt::Rdt;
 use crate::{Error, Result};
@@ -51,8 +54,6 @@ pub(crate) struct Context<'host> {
     pub(crate) capabilities: CapSet,
     /// The caller has not all rights of the host's root.
     pub(crate) rootless: bool,
-    /// What the seccomp filter denies is recorded instead.
-    pub(crate) records_denied: bool,
     /// `--no-pivot`.
     pub(crate) no_pivot: bool,
     /// `--no-new-keyring`.
@@ -72,6 +73,8 @@ pub(crate) struct Lowered {
     pub(crate) confine: ConfinePlan,
     /// Who is asked about system calls.
     pub(crate) agent: Option<AgentAddress>,
+    /// What decides about them.
+    pub(crate) filter: Option<SeccompFilter>,
     /// Namespaces to be joined.
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
     /// Network devices of the host that move into the container.
@@ -89,7 +92,11 @@ pub(crate) struct Lowered {
 }
 
 /// Turns the specification into plans. The seccomp profile, most of many a specification, is taken out of it.
-pub(crate) fn lower(spec: &mut Spec, context: &Context<'_>) -> Result<Lowered> {
+pub(crate) fn lower(
+    spec: &mut Spec,
+    context: &Context<'_>,
+    compiler: &Compiler,
+) -> Result<Lowered> {
     let mut warnings = Vec::new();
     let (mut namespaces, join) = namespaces::lower(spec)?;
     let devices = network::lower(spec, context.rootless)?;
@@ -106,7 +113,8 @@ pub(crate) fn lower(spec: &mut Spec, context: &Context<'_>) -> Result<Lowered> {
     )?;
     scheduling::lower(spec, &mut process)?;
     let mounts = mounts::lower(spec, context, any_user || context.rootless)?;
-    let (confine, agent) = confine::lower(spec, available, context.records_denied, &mut warnings)?;
+    let confine = confine::lower(spec, available, compiler, &mut warnings)?;
+    let Confinement { plan: confine, agent, filter } = confine;
     let resources = resources::lower(&spec.linux.resources, &mounts.devices, &mut warnings)?;
     let wants_limits = resources::has_limits(&spec.linux.resources);
     let hooks = hooks::lower(spec);
@@ -117,6 +125,7 @@ pub(crate) fn lower(spec: &mut Spec, context: &Context<'_>) -> Result<Lowered> {
         process,
         confine,
         agent,
+        filter,
         join,
         devices,
         hooks,
@@ -136,6 +145,8 @@ pub(crate) struct LoweredExec {
     pub(crate) confine: ConfinePlan,
     /// Who is asked about system calls.
     pub(crate) agent: Option<AgentAddress>,
+    /// What decides about them.
+    pub(crate) filter: Option<SeccompFilter>,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -147,13 +158,15 @@ pub(crate) fn lower_exec(
     id: &str,
     available: CapSet,
     rootless: bool,
+    compiler: &Compiler,
 ) -> Result<LoweredExec> {
     let mut warnings = Vec::new();
     let mut process = process::lower(&spec.process, keyring(id, false), rootless)?;
     process.cpus = cpus::lower(&spec.process.exec_cpu_affinity)?;
     scheduling::lower(spec, &mut process)?;
-    let (confine, agent) = confine::lower(spec, available, false, &mut warnings)?;
-    Ok(LoweredExec { process, confine, agent, warnings })
+    let confine = confine::lower(spec, available, compiler, &mut warnings)?;
+    let Confinement { plan: confine, agent, filter } = confine;
+    Ok(LoweredExec { process, confine, agent, filter, warnings })
 }
 
 /// Turns limits for a container that is there into plans; the rules for its devices are not among them.

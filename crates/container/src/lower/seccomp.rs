@@ -2,7 +2,7 @@
 
 use coracle_init::plan::SeccompPlan;
 use coracle_seccomp::{
-    Action, Arch, BpfProgram, Comparator, FilterFlags, Operator, Profile, Rule, compile,
+    Action, Arch, BpfProgram, Cache, Comparator, FilterFlags, Operator, Profile, Rule, compile,
     parse_flag, supported_flags,
 };
 use coracle_spec::types::{Seccomp, Syscall, SyscallArg};
@@ -13,35 +13,82 @@ use crate::agent::AgentAddress;
 
 const POINTER: &str = "/linux/seccomp";
 
-/// Compiles the profile; nothing is left of one that allows everything. If it `records`, we are notified of what it
-/// denies.
-pub(super) fn lower(
-    mut oci: Seccomp,
-    records: bool,
-    warnings: &mut Vec<String>,
-) -> Result<Option<(SeccompPlan, Option<AgentAddress>)>> {
-    let mut profile = profile(&mut oci, warnings)?;
-    profile.notifies_of_denials = records;
-    if profile.default_action == Action::Allow && profile.rules.is_empty() {
-        return Ok(None);
+/// How filters are made.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    /// Those that were made before.
+    pub(crate) cache: Cache,
+    /// We are notified of what the profile denies.
+    pub(crate) records_denied: bool,
+}
+
+/// What a profile comes down to.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) plan: SeccompPlan,
+    pub(crate) agent: Option<AgentAddress>,
+    pub(crate) filter: SeccompFilter,
+}
+
+/// The seccomp filter of a process, for who wonders what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeccompFilter {
+    /// Its size, in instructions of eight bytes.
+    pub instructions: usize,
+    /// It was found in the cache of the [`Store`](crate::Store), so that nothing had to be compiled.
+    pub cached: bool,
+}
+
+impl Compiler {
+    /// Compiles the profile, or finds what was compiled; nothing is left of one that allows everything.
+    pub(super) fn lower(
+        &self,
+        mut oci: Seccomp,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Lowered>> {
+        let refused = |error: String| invalid(POINTER, error);
+        let mut profile = frame(&oci, warnings)?;
+        if profile.default_action == Action::Allow && oci.syscalls.is_empty() {
+            return Ok(None);
+        }
+        let Seccomp { default_action, default_errno_ret, architectures, syscalls, .. } = &oci;
+        let given = (default_action, default_errno_ret, architectures, syscalls);
+        let source = postcard::to_stdvec(&(self.records_denied, given));
+        let source = source.map_err(|error| refused(error.to_string()))?;
+        let cached = self.cache.program(&source, || {
+            profile.rules = rules(&mut oci)?;
+            profile.notifies_of_denials = self.records_denied;
+            compile(&profile).map_err(|error| refused(error.to_string()))
+        })?;
+        warnings.extend(cached.problem.map(|problem| problem.to_string()));
+        let program = cached.program;
+        let filter = SeccompFilter { instructions: program.len(), cached: cached.found };
+        let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(&oci)?.bits() };
+        let asks = program.notifies() && !self.records_denied;
+        let agent = asks.then(|| agent(oci, &program)).transpose()?;
+        Ok(Some(Lowered { plan, agent, filter }))
     }
-    let program = compile(&profile).map_err(|error| invalid(POINTER, error.to_string()))?;
-    let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(&oci)?.bits() };
-    let agent = if program.notifies() && !records { Some(agent(oci, &program)?) } else { None };
-    Ok(Some((plan, agent)))
 }
 
 /// The profile, in the terms of the compiler. Its rules, with the names of hundreds of calls, are taken out.
 pub(crate) fn profile(oci: &mut Seccomp, warnings: &mut Vec<String>) -> Result<Profile> {
+    let mut profile = frame(oci, warnings)?;
+    profile.rules = rules(oci)?;
+    Ok(profile)
+}
+
+fn rules(oci: &mut Seccomp) -> Result<Vec<Rule>> {
+    let given = std::mem::take(&mut oci.syscalls).into_iter();
+    let rules: Result<_, coracle_seccomp::Error> = given.map(rule).collect();
+    rules.map_err(|error| invalid(POINTER, error.to_string()))
+}
+
+/// The profile without its rules.
+fn frame(oci: &Seccomp, warnings: &mut Vec<String>) -> Result<Profile> {
     let refused = |error: coracle_seccomp::Error| invalid(POINTER, error.to_string());
     let default = Action::from_oci(&oci.default_action, oci.default_errno_ret).map_err(refused)?;
-    let rules = std::mem::take(&mut oci.syscalls)
-        .into_iter()
-        .map(rule)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(refused)?;
     let mut profile = Profile::new(default);
-    profile.rules = rules;
     for arch in &oci.architectures {
         let arch: Arch = arch.parse().map_err(refused)?;
         match arch {
@@ -93,7 +140,7 @@ fn flags(oci: &Seccomp) -> Result<FilterFlags> {
 
 fn rule(oci: Syscall) -> Result<Rule, coracle_seccomp::Error> {
     let action = Action::from_oci(&oci.action, oci.errno_ret)?;
-    let mut rule = Rule::new(oci.names, action);
+    let mut rule = Rule::new(oci.names.iter(), action);
     rule.args = oci.args.iter().map(comparator).collect::<Result<_, _>>()?;
     Ok(rule)
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 use coracle_caps::CapSet;
 use coracle_cgroup::{CgroupPath, CgroupRoot};
 use coracle_init::plan::{MountKind, MountStep};
+use coracle_seccomp::Cache;
 use coracle_spec::LoadedSpec;
 use serde_json::{Value, json};
 
+use super::seccomp::Compiler;
 use super::{Context, Lowered, lower};
 use crate::Result;
 
@@ -36,11 +38,12 @@ fn lowered_text(document: &[u8]) -> Result<Lowered> {
         own_cgroup_namespace: true,
         capabilities: CapSet::ALL,
         rootless: false,
-        records_denied: false,
         no_pivot: false,
         no_new_keyring: false,
     };
-    let mut lowered = lower(&mut loaded.spec, &context)?;
+    let filters = Cache::new(directory.path().join("filters"));
+    let compiler = Compiler { cache: filters, records_denied: false };
+    let mut lowered = lower(&mut loaded.spec, &context, &compiler)?;
     // The one thing that differs between runs.
     for step in &mut lowered.mounts.steps {
         if let coracle_init::plan::MountKind::Cgroup { copies, .. } = &mut step.kind {

@@ -12,6 +12,7 @@ mod linux;
 mod process;
 mod resources;
 mod seccomp;
+mod text_list;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use resources::{
     Resources, RuleType, ThrottleDevice, WeightDevice,
 };
 pub use seccomp::{Seccomp, Syscall, SyscallArg};
+pub use text_list::TextList;
 
 /// The configuration of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]

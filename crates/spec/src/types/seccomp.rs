@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::TextList;
 
 /// Which system calls a container may make; seccomp(2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -26,12 +28,12 @@ pub struct Seccomp {
 }
 
 /// A rule about some system calls.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Syscall {
     /// Their names, as `mkdirat`; not empty.
-    pub names: Vec<String>,
+    pub names: TextList,
     /// What happens on them, as `SCMP_ACT_ALLOW`.
     pub action: String,
     /// The error number, or the number for a tracer, that goes with it.
@@ -41,7 +43,7 @@ pub struct Syscall {
 }
 
 /// A comparison of an argument of a system call.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SyscallArg {

@@ -4,6 +4,7 @@
 //! empty text in an optional field, mean that the field is missing, as they do for the Go types which
 //! most documents are written with; an unknown field is reported and taken out.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::report::{At, Fault, Report, shown_text};
@@ -80,6 +81,10 @@ impl Kind {
             (Kind::Bool, Value::Bool(_)) => {}
             (Kind::Int(min, max), Value::Number(number))
                 if number.as_i128().is_some_and(|number| (*min..=*max).contains(&number)) => {}
+            // NUL is an escape in JSON, and a text with an escape is not borrowed.
+            (Kind::Text(rule), Value::String(Cow::Borrowed(text))) => {
+                check_rule(report, at, text, *rule);
+            }
             (Kind::Text(rule), Value::String(text)) => check_text(report, at, text, *rule),
             (Kind::OneOf(names), Value::String(text)) if names.contains(&&**text) => {}
             (Kind::List(kind, rule), Value::Array(list)) => {
@@ -171,7 +176,13 @@ fn check_text(report: &mut Report, at: &At<'_>, text: &str, rule: fn(&str) -> Ve
     // The kernel ends a text at the first NUL: what was checked would not be what is used.
     if text.as_bytes().contains(&0) {
         report.error(at, Fault::found_text(text, "a text without NUL bytes"));
-    } else if let Err(fault) = rule(text) {
+    } else {
+        check_rule(report, at, text, rule);
+    }
+}
+
+fn check_rule(report: &mut Report, at: &At<'_>, text: &str, rule: fn(&str) -> Verdict) {
+    if let Err(fault) = rule(text) {
         report.error(at, fault);
     }
 }
