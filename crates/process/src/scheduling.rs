@@ -129,6 +129,10 @@ impl Scheduler {
                  any user namespace, or a sufficient RLIMIT_NICE"
             }
             (Errno::INVAL, ISO) => "cannot get SCHED_ISO: it is reserved, no kernel implements it",
+            (Errno::OPNOTSUPP, _) => {
+                "cannot clamp the utilization: this kernel is built without CONFIG_UCLAMP_TASK, leave out \
+                 SCHED_FLAG_UTIL_CLAMP_MIN and SCHED_FLAG_UTIL_CLAMP_MAX"
+            }
             (Errno::BUSY, DEADLINE) => {
                 "cannot get SCHED_DEADLINE: so much processor time is not free, lower runtime or raise \
                  period"

@@ -128,7 +128,7 @@ fn has_real_time_groups(t: &Context) -> Result<bool> {
 }
 
 /// A bundle whose processes may run in real time.
-fn real_time(t: &Context) -> Result<Bundle> {
+pub fn real_time(t: &Context) -> Result<Bundle> {
     let bundle = t.bundle()?;
     Ok(match has_real_time_groups(t)? {
         true => bundle.set("/linux/resources/cpu/realtimeRuntime", 10_000),

@@ -6,6 +6,7 @@ mod environment;
 mod identity;
 mod landlock;
 mod limits;
+mod scheduler;
 mod streams;
 
 use coracle_testkit::Suite;
@@ -17,6 +18,7 @@ pub fn add_to(suite: Suite) -> Suite {
         .group("process::confinement", confinement::TESTS)
         .group("process::limits", limits::TESTS)
         .group("process::effects", effects::TESTS)
+        .group("process::scheduler", scheduler::TESTS)
         .group("process::landlock", landlock::TESTS)
         .group("process::streams", streams::TESTS)
 }

@@ -4,7 +4,7 @@ mod actions;
 mod explain;
 mod notify;
 mod peers;
-mod probe;
+pub mod probe;
 mod prober;
 mod profiles;
 mod record;
