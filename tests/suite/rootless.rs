@@ -27,6 +27,7 @@ const TESTS: &[Test] = tests![
     says_what_is_not_limited,
     says_nothing_of_limits_that_nobody_asked_for,
     shifts_clocks,
+    shifts_clocks_among_neighbours,
     insists_on_limits_if_asked,
     keeps_containers_where_the_user_may,
     cannot_become_a_user_that_is_not_mapped,
@@ -212,6 +213,42 @@ fn shifts_clocks(t: &mut Context) -> Result<Verdict> {
     let namespace = std::fs::read_link(format!("/proc/{}/ns/time", container.pid()?))?;
     check!(namespace != std::fs::read_link("/proc/self/ns/time")?, "it is the host's");
     container.delete_forcibly()?;
+    Ok(Passed)
+}
+
+/// Also where it joins the user namespace of another container, with any of its others.
+fn shifts_clocks_among_neighbours(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "the packaged peers do not know the field");
+    let neighbour = create(t, &bundle(t)?.namespace("network", None).idle())?;
+    neighbour.start()?;
+    neighbour.wait_for("ready")?;
+    let pid = neighbour.pid()?;
+    let theirs = |name: &str| format!("/proc/{pid}/ns/{name}");
+    let shifted = |bundle: Bundle| {
+        let bundle = bundle.namespace("time", None).remove("/hostname");
+        bundle.set("/linux/timeOffsets/monotonic", json!({"secs": 5}))
+    };
+    let all = [("network", "net"), ("pid", "pid"), ("ipc", "ipc"), ("uts", "uts")];
+    for others in [&[][..], &all[..1], &all[1..2], &all] {
+        let bundle = shifted(bundle(t)?).namespace("user", Some(&theirs("user")));
+        let bundle = bundle.remove("/linux/uidMappings").remove("/linux/gidMappings");
+        let join =
+            |it: Bundle, (kind, name): &(&str, &str)| it.namespace(kind, Some(&theirs(name)));
+        let script = "grep monotonic /proc/self/timens_offsets; ls -l /proc/self/ns";
+        let output = run(t, &others.iter().fold(bundle, join).script(script))?.expect(0)?;
+        check_eq!(
+            output.lines()[0].split_whitespace().collect::<Vec<_>>(),
+            ["monotonic", "5", "0"]
+        );
+        for (_, name) in others.iter().chain(&[("user", "user")]) {
+            let namespace = fs::read_link(theirs(name))?.display().to_string();
+            check_has!(output.stdout, namespace.as_str());
+        }
+    }
+    // Nobody joins what belongs to another user namespace than its own.
+    let bundle = shifted(bundle(t)?).namespace("network", Some(&theirs("net")));
+    run(t, &bundle)?.refused(&["joining namespaces", "network", "EPERM"])?;
+    neighbour.delete_forcibly()?;
     Ok(Passed)
 }
 

@@ -32,5 +32,5 @@ pub use fd::NsFd;
 pub use join::{join_all, join_process, unshare};
 pub use kind::{KindSet, NamespaceKind};
 pub use pin::unpin;
-pub use time::{ClockOffset, TimeOffsets};
+pub use time::{ClockOffset, Clocks, TimeOffsets};
 pub use uts::{set_domainname, set_hostname};

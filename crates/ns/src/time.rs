@@ -1,8 +1,9 @@
 //! The clocks of a time namespace.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use coracle_sys::procfs::ProcRoot;
+use coracle_sys::procfs::{self, ProcRoot};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, NamespaceKind, NsFd, Result, join_all, unshare};
@@ -25,22 +26,37 @@ pub struct TimeOffsets {
     pub boottime: Option<ClockOffset>,
 }
 
-impl TimeOffsets {
-    /// Moves the clocks of the time namespace that the caller has just made for its children, before the
-    /// first of them enters it. `CAP_SYS_TIME` in its owner.
-    pub fn apply(&self, proc: &ProcRoot) -> Result<()> {
-        let lines = self.to_string();
+/// By what a process moves the clocks of the time namespace that it makes for its children.
+#[derive(Debug)]
+pub struct Clocks(OwnedFd);
+
+/// Its name in a procfs.
+const CLOCKS: &str = "self/timens_offsets";
+
+impl Clocks {
+    /// Of the caller, to be opened while its files in `proc` are its own: after it has joined a user namespace and
+    /// hidden from tracers, they are not.
+    pub fn open(proc: &ProcRoot) -> Result<Self> {
+        proc.open_file(CLOCKS, OFlags::WRONLY).map(Self).map_err(Error::TimeOffsets)
+    }
+
+    /// Moves the clocks, after the caller has made the time namespace and before a child enters it. Who opened this
+    /// needs `CAP_SYS_TIME` in its owner.
+    pub fn set(&self, offsets: &TimeOffsets) -> Result<()> {
+        let lines = offsets.to_string();
         if lines.is_empty() {
             return Ok(());
         }
-        proc.write("self/timens_offsets", &lines).map_err(Error::TimeOffsets)
+        procfs::write(&self.0, CLOCKS, &lines).map_err(Error::TimeOffsets)
     }
+}
 
+impl TimeOffsets {
     /// Makes a time namespace with these clocks and moves the caller into it, which must have one thread.
     /// `CAP_SYS_ADMIN` and `CAP_SYS_TIME` in its user namespace, and its own files in `proc`.
     pub fn enter_new(&self, proc: &ProcRoot) -> Result<()> {
         unshare(NamespaceKind::Time)?;
-        self.apply(proc)?;
+        Clocks::open(proc)?.set(self)?;
         let made = NsFd::of_process(proc, ("self", "time_for_children"), NamespaceKind::Time)?;
         join_all(&[(NamespaceKind::Time, made.as_fd())])
     }

@@ -90,14 +90,17 @@ impl ProcRoot {
 
     /// Writes `content` to the file `path` with a single write(2).
     pub fn write(&self, path: &str, content: &str) -> Result<()> {
-        let file = self.open_file(path, OFlags::WRONLY)?;
-        let failure =
-            |errno| SyscallError::new("write", format!("/proc/{path}, {content:?}"), errno);
-        match rustix::io::write(file, content.as_bytes()) {
-            Ok(count) if count == content.len() => Ok(()),
-            Ok(_) => Err(failure(Errno::IO)),
-            Err(errno) => Err(failure(errno)),
-        }
+        write(self.open_file(path, OFlags::WRONLY)?, path, content)
+    }
+}
+
+/// Writes `content` with a single write(2) to `file`, which was opened as `path` in a [`ProcRoot`].
+pub fn write(file: impl AsFd, path: &str, content: &str) -> Result<()> {
+    let failure = |errno| SyscallError::new("write", format!("/proc/{path}, {content:?}"), errno);
+    match rustix::io::write(file, content.as_bytes()) {
+        Ok(count) if count == content.len() => Ok(()),
+        Ok(_) => Err(failure(Errno::IO)),
+        Err(errno) => Err(failure(errno)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use coracle_mount::SourceLink;
-use coracle_ns::{NamespaceKind, join_all, unshare};
+use coracle_ns::{Clocks, NamespaceKind, join_all, unshare};
 use coracle_sys::Errno;
 use coracle_sys::procfs::ProcRoot;
 use rustix::thread::UnshareFlags;
@@ -27,8 +27,11 @@ impl Launcher {
         let namespaces = &plan.namespaces;
         let joined = self.joined(namespaces)?;
         let mapped = map_sources(plan, &joined, proc)?;
+        let wants_time = namespaces.create.contains(NamespaceKind::Time);
+        // After joining these may not be the launcher's own files any more.
+        let clocks = wants_time.then(|| Clocks::open(proc));
         Self::join(&joined)?;
-        let makes_time = make_time(namespaces, proc)?;
+        let leaves_time = clocks.map(|clocks| make_time(namespaces, clocks)).transpose()?;
         let lend = namespaces.create.contains(NamespaceKind::User);
         let mut create = namespaces.create;
         // The time namespace must have its clocks before anybody is in it; the cgroup namespace starts where the
@@ -36,6 +39,7 @@ impl Launcher {
         create.remove(NamespaceKind::Time);
         create.remove(NamespaceKind::Cgroup);
         let sources = sources(&plan.mounts, mapped, lend);
+        let makes_time = leaves_time.unwrap_or(false);
         Ok((Surroundings::New(Sources { makes_time, ..sources }), create.flags()))
     }
 
@@ -57,10 +61,10 @@ impl Launcher {
 
 /// Makes the time namespace that the child is born in. Who may not do that leaves it to the child, which may in
 /// its user namespace: true.
-fn make_time(namespaces: &NamespacesPlan, proc: &ProcRoot) -> Result<bool, InitError> {
-    if !namespaces.create.contains(NamespaceKind::Time) {
-        return Ok(false);
-    }
+fn make_time(
+    namespaces: &NamespacesPlan,
+    clocks: coracle_ns::Result<Clocks>,
+) -> Result<bool, InitError> {
     match unshare(NamespaceKind::Time) {
         Err(error)
             if error.errno() == Some(Errno::PERM)
@@ -70,7 +74,8 @@ fn make_time(namespaces: &NamespacesPlan, proc: &ProcRoot) -> Result<bool, InitE
         }
         made => made.step("creating the time namespace")?,
     }
-    namespaces.time_offsets.apply(proc).step("setting /linux/timeOffsets")?;
+    let set = clocks.and_then(|clocks| clocks.set(&namespaces.time_offsets));
+    set.step("setting /linux/timeOffsets")?;
     Ok(false)
 }
 
