@@ -1,6 +1,7 @@
 //! `/linux/seccomp`.
 
 mod actions;
+mod cache;
 mod explain;
 mod notify;
 mod peers;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 pub fn add_to(suite: Suite) -> Suite {
     let suite = suite.group("seccomp::actions", actions::TESTS);
+    let suite = suite.group("seccomp::cache", cache::TESTS);
     let suite = suite.group("seccomp::explain", explain::TESTS);
     let suite = suite.group("seccomp::peers", peers::TESTS);
     suite

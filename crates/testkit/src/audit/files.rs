@@ -27,7 +27,16 @@ fn collect(directory: &Path, found: &mut BTreeSet<PathBuf>) {
 /// Sentences on what is in directories that must be empty, or not be there.
 pub(super) fn not_empty(directories: &[PathBuf]) -> Vec<String> {
     let found = below(directories);
-    found.iter().map(|path| format!("file {}", path.display())).collect()
+    let left = found.iter().filter(|path| !is_kept(path));
+    left.map(|path| format!("file {}", path.display())).collect()
+}
+
+/// Is it the cache of compiled seccomp filters, or an entry of it, which stay for the next start?
+pub(super) fn is_kept(path: &Path) -> bool {
+    let is_cache = |path: &Path| path.file_name().is_some_and(|name| name == "@seccomp");
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_entry = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_cache(path) || is_entry && path.parent().is_some_and(is_cache)
 }
 
 /// Removes what was made since.

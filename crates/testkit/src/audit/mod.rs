@@ -86,7 +86,7 @@ impl Snapshot {
         leaks.extend(news.map(|path| format!("cgroup {}", path.display())));
         let news = now.processes.difference(&self.processes);
         leaks.extend(news.map(|pid| format!("process {}", processes::describe_one(*pid))));
-        let news = now.files.difference(&self.files);
+        let news = now.files.difference(&self.files).filter(|path| !files::is_kept(path));
         leaks.extend(news.map(|path| format!("file {}", path.display())));
         let news = now.descriptors.iter().filter(|(fd, _)| !self.descriptors.contains_key(fd));
         leaks.extend(news.map(|(fd, target)| format!("descriptor {fd} of the test: {target}")));
