@@ -71,6 +71,9 @@ fn table(text: &mut String, samples: &Samples, variant: Variant) -> std::fmt::Re
         }
         let summary = |program: &&str| samples.summary(variant, measure, program);
         let own = summary(&"coracle");
+        if own.is_none() {
+            continue;
+        }
         let cells = programs.iter().map(|program| cell(measure, summary(program), own));
         writeln!(text, "| {} | {} |", measure.name(), cells.collect::<Vec<_>>().join(" | "))?;
     }

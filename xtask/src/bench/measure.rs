@@ -22,11 +22,16 @@ const WARM_UP: usize = 3;
 /// The amount of memory hardly varies.
 const ROUNDS_OF_PEAK: usize = 10;
 
+/// Differences vary more than what they are of.
+const PAIRS: usize = 8;
+
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 struct Bench<'a> {
     variant: Variant,
     bundle: &'a Bundle,
+    /// For the variant with a seccomp profile, the same without it.
+    bare: Option<&'a Bundle>,
     floor: Program,
     runtimes: &'a [Program],
     peak: &'a Path,
@@ -48,13 +53,15 @@ pub fn measure(staging: &Path, options: &Options) -> anyhow::Result<Samples> {
     let names = std::iter::once("coracle").chain(options.peers.iter().map(String::as_str));
     let runtimes: Vec<_> = names.map(|name| programs.get(name)).collect();
     let mut samples = Samples::of(facts::gather(&runtimes)?);
+    let cgroup = format!("coracle-bench-{}", process::id());
+    let bare = Bundle::make(work.path().join("bare"), Variant::Plain, &cgroup)?;
     for variant in Variant::ALL {
-        let cgroup = format!("coracle-bench-{}", process::id());
         let bundle = work.path().join(format!("{variant:?}"));
         let bundle = Bundle::make(bundle, variant, &cgroup)?;
         let bench = Bench {
             variant,
             bundle: &bundle,
+            bare: (variant == Variant::Seccomp).then_some(&bare),
             floor: programs.get("floor"),
             runtimes: &runtimes,
             peak: &programs.path("peak"),
@@ -111,6 +118,16 @@ impl Bench<'_> {
         let runtime = self.runtime(program);
         let mut add = |measure, value| self.add(samples, program, measure, value);
         add(Measure::Run, micros(runtime.run()?));
+        if let Some(bundle) = self.bare {
+            let bare = Runtime { program, bundle, state: runtime.state.clone() };
+            for pair in 0..PAIRS {
+                // Which is first must not matter.
+                let early = if pair % 2 == 0 { Some(bare.run()?) } else { None };
+                let with = runtime.run()?;
+                let without = early.map_or_else(|| bare.run(), Ok)?;
+                add(Measure::Filter, micros(with) - micros(without));
+            }
+        }
         add(Measure::Version, micros(timed(Command::new(&program.path).arg("--version"))?));
         let (created, create) = runtime.create()?;
         add(Measure::Create, micros(create));

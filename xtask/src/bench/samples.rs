@@ -28,6 +28,8 @@ impl Variant {
 pub enum Measure {
     /// `run` of `/bin/true`.
     Run,
+    /// What the seccomp profile adds to that: the difference of two that follow each other.
+    Filter,
     Create,
     State,
     Start,
@@ -49,8 +51,9 @@ pub enum Measure {
 }
 
 impl Measure {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Run,
+        Self::Filter,
         Self::Exec,
         Self::Cycle,
         Self::Create,
@@ -67,6 +70,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Run => "`run` of `/bin/true`",
+            Self::Filter => "what the profile adds to `run`",
             Self::Exec => "`exec` of `/bin/true`",
             Self::Cycle => "`create` to `delete`",
             Self::Create => "`create`",
