@@ -1,8 +1,8 @@
 //! What /proc says of cgroup hierarchies: /proc/self/cgroup and /proc/self/mountinfo.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+
+use coracle_sys::mountinfo::{MountLine, unescape};
 
 /// A line of /proc/self/cgroup: a hierarchy and where this process is in it; see cgroups(7).
 #[derive(Debug, PartialEq, Eq)]
@@ -53,45 +53,25 @@ pub(crate) fn memberships(text: &str) -> impl Iterator<Item = Membership> {
 }
 
 /// A line of mountinfo, if it is a cgroup mount.
-pub(crate) fn parse_mount(line: &str) -> Option<Mount<'_>> {
+pub(crate) fn parse_mount(line: &[u8]) -> Option<Mount<'_>> {
     // The cheapest test first: a host may have thousands of other mounts.
-    let (fields, filesystem) = line.split_once(" - cgroup")?;
-    let (version, rest) = filesystem.split_once(' ')?;
-    let v2 = match version {
-        "" => false,
-        "2" => true,
+    let fstype = line.rsplit(|byte| *byte == b' ').nth(2)?;
+    if !fstype.starts_with(b"cgroup") {
+        return None;
+    }
+    let mount = MountLine::parse(line)?;
+    let v2 = match mount.fstype {
+        b"cgroup" => false,
+        b"cgroup2" => true,
         _ => return None,
     };
-    let options = rest.rsplit(' ').next()?;
-    let mut fields = fields.split(' ').skip(2);
-    let (major, minor) = fields.next()?.split_once(':')?;
     Some(Mount {
         v2,
-        device: (major.parse().ok()?, minor.parse().ok()?),
-        root: unescape(fields.next()?),
-        mount_point: unescape(fields.next()?),
-        options,
+        device: mount.device,
+        root: unescape(mount.root),
+        mount_point: unescape(mount.path),
+        options: std::str::from_utf8(mount.options).ok()?,
     })
-}
-
-/// Undoes the `\ooo` that the kernel writes for space, tab, newline and backslash.
-fn unescape(field: &str) -> PathBuf {
-    let mut parts = field.split('\\');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let code = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(&part.as_bytes()[3..]);
-            }
-            None => {
-                bytes.push(b'\\');
-                bytes.extend_from_slice(part.as_bytes());
-            }
-        }
-    }
-    OsString::from_vec(bytes).into()
 }
 
 #[cfg(test)]
@@ -110,7 +90,7 @@ mod tests {
     fn reads_mounts() {
         let line = "33 31 0:29 /docker/x /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 master:1 \
                     - cgroup cgroup rw,cpu,cpuacct";
-        let mount = parse_mount(line).unwrap();
+        let mount = parse_mount(line.as_bytes()).unwrap();
         assert_eq!(mount.device, (0, 29));
         assert_eq!(mount.root, PathBuf::from("/docker/x"));
         assert_eq!(mount.mount_point, PathBuf::from("/sys/fs/cgroup/cpu,cpuacct"));
@@ -119,7 +99,7 @@ mod tests {
         assert_eq!(is_of, [true, true, false, false]);
 
         let mount =
-            parse_mount("41 31 0:38 / /my\\040cgroups\\134 rw - cgroup2 none rw,nsdelegate");
+            parse_mount(b"41 31 0:38 / /my\\040cgroups\\134 rw - cgroup2 none rw,nsdelegate");
         let mount = mount.unwrap();
         assert!(mount.v2 && mount.is_of(&joint[3]) && !mount.is_of(&joint[0]));
         assert_eq!(mount.mount_point, PathBuf::from("/my cgroups\\"));
@@ -127,8 +107,14 @@ mod tests {
 
     #[test]
     fn skips_other_lines() {
-        for line in ["", "1 2 0:3 / / rw - ext4 /dev/sda rw", "x - cgroup", "1 2 3 - cgroup2 a b"] {
-            assert_eq!(parse_mount(line), None, "{line}");
+        for line in [
+            "",
+            "1 2 0:3 / / rw - ext4 /dev/sda rw",
+            "x - cgroup",
+            "1 2 3 - cgroup2 a b",
+            "1 2 0:3 / / - cgroupx a b",
+        ] {
+            assert_eq!(parse_mount(line.as_bytes()), None, "{line}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use coracle_sys::{Errno, SyscallError};
+use coracle_sys::SyscallError;
 use rustix::fs::{AtFlags, CWD, Mode as FileMode, OFlags, StatxFlags};
 
 use crate::dir::{Dir, read_all};
@@ -172,7 +172,7 @@ impl Search {
     }
 
     /// Takes a line of mountinfo; whether that was all.
-    fn line(&mut self, line: &str, is_visible: impl Fn(&Mount<'_>) -> bool) -> bool {
+    fn line(&mut self, line: &[u8], is_visible: impl Fn(&Mount<'_>) -> bool) -> bool {
         if let Some(mount) = parse_mount(line) {
             self.mount(&mount, is_visible);
         }
@@ -257,7 +257,7 @@ fn open_proc(path: &str) -> Result<OwnedFd> {
 }
 
 /// Gives each line of a file to `enough` until that says so.
-fn each_line(path: &str, mut enough: impl FnMut(&str) -> bool) -> Result<()> {
+fn each_line(path: &str, mut enough: impl FnMut(&[u8]) -> bool) -> Result<()> {
     let fd = open_proc(path)?;
     let failed = |errno| Error::read(SyscallError::new("read", path, errno));
     let mut chunk = [0_u8; 4096];
@@ -266,8 +266,7 @@ fn each_line(path: &str, mut enough: impl FnMut(&str) -> bool) -> Result<()> {
         let length = rustix::io::read(&fd, &mut chunk).map_err(failed)?;
         pending.extend_from_slice(&chunk[..length]);
         let complete = pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let text = std::str::from_utf8(&pending[..complete]).map_err(|_| failed(Errno::ILSEQ))?;
-        if length == 0 || text.lines().any(&mut enough) {
+        if length == 0 || pending[..complete].split(|byte| *byte == b'\n').any(&mut enough) {
             return Ok(());
         }
         pending.drain(..complete);
@@ -280,7 +279,8 @@ mod tests {
 
     fn search(cgroup: &str, mountinfo: &str) -> Search {
         let mut search = Search::new(cgroup);
-        let enough = mountinfo.lines().any(|line| search.line(line, |m| m.device.1 != 99));
+        let enough =
+            mountinfo.lines().any(|line| search.line(line.as_bytes(), |m| m.device.1 != 99));
         assert!(enough || search.missing > 0);
         search
     }

@@ -22,7 +22,7 @@ use crate::agent::Agent;
 use crate::builder::Activation;
 use crate::hooks::{self, HookState, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
-use crate::lower::seccomp::Compiler;
+use crate::lower::seccomp::{Compiler, FilterOrigin};
 use crate::lower::{Context, Lowered, WantedDevice, kind_of_sysctl, lower};
 use crate::options::Sockets;
 use crate::placement::{Placement, nearest_that_exists};
@@ -310,8 +310,15 @@ impl Creation {
 
     /// The container stays.
     fn finish(self) -> (Container, Notes) {
-        let Self { undo, warnings, lowered, .. } = self;
-        (undo.keep(), Notes { warnings, filter: lowered.filter })
+        let Self { undo, mut warnings, lowered, .. } = self;
+        let mut filter = None;
+        if let Some(FilterOrigin { filter: used, unkept, problem }) = lowered.filter {
+            filter = Some(used);
+            let cache = undo.entry.filters();
+            let kept = unkept.map_or(Ok(()), |(key, program)| cache.keep(&key, &program));
+            warnings.extend(problem.or(kept.err()).map(|problem| problem.to_string()));
+        }
+        (undo.keep(), Notes { warnings, filter })
     }
 }
 

@@ -202,7 +202,8 @@ impl ExecBuilder {
         let id = self.container.id();
         let mut lowered = lower_exec(&mut self.spec, id, available, rootless, &compiler)?;
         self.notes.warnings.append(&mut lowered.warnings);
-        self.notes.filter = lowered.filter;
+        // Whoever creates containers keeps their filters; it may be somebody else who looks into one.
+        self.notes.filter = lowered.filter.as_ref().map(|origin| origin.filter);
         self.options.check_terminal(lowered.process.terminal.is_some())?;
         let sockets = Sockets::connect(&self.options)?;
         let agent = Agent::connect(lowered.agent.take())?;

@@ -1,11 +1,10 @@
 //! The mounts of the caller's namespace, from /proc/self/mountinfo; see proc_pid_mountinfo(5).
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use coracle_sys::mountinfo::{MountLine, unescape};
 use coracle_sys::procfs::ProcRoot;
 use coracle_sys::{Errno, SyscallError};
 use rustix::fs::{OFlags, makedev};
@@ -42,42 +41,10 @@ pub(crate) fn read_from(proc: &ProcRoot) -> Result<Vec<MountInfo>, SyscallError>
 }
 
 fn parse(line: &[u8]) -> Option<MountInfo> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let mut next = || fields.next();
-    let (id, parent, device) = (number(next()?)?, number(next()?)?, device(next()?)?);
-    let (root, path) = (unescape(next()?), unescape(next()?));
-    // Optional fields end with a hyphen.
-    let fstype = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let MountLine { id, parent, device, root, path, fstype, .. } = MountLine::parse(line)?;
+    let (root, path) = (unescape(root), unescape(path));
     let fstype = String::from_utf8_lossy(fstype).into_owned();
-    Some(MountInfo { id, parent, device, root, path, fstype })
-}
-
-fn device(text: &[u8]) -> Option<u64> {
-    let (major, minor) = std::str::from_utf8(text).ok()?.split_once(':')?;
-    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// White space and backslashes are written as a backslash and three octal digits.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((byte, after)) = rest.split_first() {
-        match rest {
-            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
-                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = after;
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
+    Some(MountInfo { id, parent, device: makedev(device.0, device.1), root, path, fstype })
 }
 
 #[cfg(test)]
@@ -85,18 +52,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    #[test]
-    fn reads_a_line() {
-        let line =
-            br"36 35 98:0 /mnt1 /mnt\0402\134 rw,noatime master:1 shared:7 - ext3 /dev/root rw";
-        let (root, path) = (PathBuf::from("/mnt1"), PathBuf::from(r"/mnt 2\"));
-        let device = makedev(98, 0);
-        let expected = MountInfo { id: 36, parent: 35, device, root, path, fstype: "ext3".into() };
-        assert_eq!(parse(line), Some(expected));
-        assert_eq!(parse(b""), None);
-        assert_eq!(parse(b"36 35 98:0 / / rw"), None);
-    }
 
     #[test]
     fn sees_the_root() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use coracle_sys::SyscallError;
+use coracle_sys::mountinfo::{MountLine, unescape};
 
 use crate::{Error, Group, Result};
 
@@ -20,11 +21,12 @@ impl Resctrl {
     /// [`Error::NotMounted`], or that `/proc/self/mountinfo` cannot be read.
     pub fn discover() -> Result<Self> {
         let path = "/proc/self/mountinfo";
-        let mounts = std::fs::read_to_string(path).map_err(|error| Error::File {
+        let mounts = std::fs::read(path).map_err(|error| Error::File {
             source: SyscallError::from_io("read", path, &error),
             status: None,
         })?;
-        mounts.lines().find_map(mount_point).map(Self::at).ok_or(Error::NotMounted)
+        let mut lines = mounts.split(|byte| *byte == b'\n');
+        lines.find_map(mount_point).map(Self::at).ok_or(Error::NotMounted)
     }
 
     /// That which is known to be mounted at `root`.
@@ -44,11 +46,10 @@ impl Resctrl {
     }
 }
 
-/// The mount point, if this line of mountinfo is of the file system; see proc_pid_mountinfo(5).
-fn mount_point(line: &str) -> Option<&Path> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let is_resctrl = filesystem.split(' ').next() == Some("resctrl");
-    mount.split(' ').nth(4).filter(|_| is_resctrl).map(Path::new)
+/// The mount point, if this line of mountinfo is of the file system.
+fn mount_point(line: &[u8]) -> Option<PathBuf> {
+    let mount = MountLine::parse(line).filter(|mount| mount.fstype == b"resctrl")?;
+    Some(unescape(mount.path))
 }
 
 #[cfg(test)]
@@ -57,9 +58,9 @@ mod tests {
 
     #[test]
     fn is_found_by_its_type() {
-        let line = "29 22 0:26 / /sys/fs/resctrl rw,relatime shared:9 - resctrl resctrl rw";
-        assert_eq!(mount_point(line), Some(Path::new("/sys/fs/resctrl")));
-        let line = "29 22 0:26 / /sys/fs/resctrl rw,relatime - tmpfs resctrl rw";
+        let line = br"29 22 0:26 / /sys/my\040resctrl rw,relatime shared:9 - resctrl resctrl rw";
+        assert_eq!(mount_point(line), Some(PathBuf::from("/sys/my resctrl")));
+        let line = b"29 22 0:26 / /sys/fs/resctrl rw,relatime - tmpfs resctrl rw";
         assert_eq!(mount_point(line), None);
     }
 

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::fs::{DirBuilder, File};
 use std::hash::{DefaultHasher, Hasher};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -22,29 +22,39 @@ use crate::BpfProgram;
 
 /// The directory is emptied before it has more entries than this; hosts have a few profiles.
 const MOST_ENTRIES: usize = 64;
+const MOST_SOURCE: usize = 256 << 10;
+
+/// This compiler of filters.
+const COMPILER: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("SOURCES"), "\n");
 
 /// Compiled filters in a directory, for who starts programs under the same profiles again and again.
 ///
 /// The directory and what is in it must belong to the effective user, and nobody else may have any right to
-/// them: whoever can write there decides what is allowed. Anything else in its place is not used. It can be
-/// removed at any time.
+/// them: whoever can write there decides what is allowed. Anything else in its place is not used. That nobody
+/// else can exchange a directory on the way to it is up to the caller. It can be removed at any time.
+///
+/// ```no_run
+/// # use coracle_seccomp::{Cache, CacheKey, Profile, compile};
+/// # fn program(profile: &Profile, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = Cache::new("/run/example/filters");
+/// let key = CacheKey::of(text.as_bytes()).ok_or("too large")?;
+/// let program = match cache.find(&key)? {
+///     Some(program) => program,
+///     None => {
+///         let program = compile(profile)?;
+///         cache.keep(&key, &program)?;
+///         program
+///     }
+/// };
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cache {
     directory: PathBuf,
 }
 
-/// A filter, and where it is from.
-#[derive(Debug)]
-pub struct Cached {
-    /// The filter.
-    pub program: BpfProgram,
-    /// It was compiled before.
-    pub found: bool,
-    /// Why the cache was of no use, if there is a reason that the user should know.
-    pub problem: Option<CacheProblem>,
-}
-
-/// Why a filter was compiled anew, or will be the next time.
+/// Why the cache was of no use. No reason not to go on.
 #[derive(Debug, thiserror::Error)]
 #[error("the compiled seccomp filter in {path:?} is not {what}: {reason}")]
 pub struct CacheProblem {
@@ -54,39 +64,17 @@ pub struct CacheProblem {
 }
 
 impl Cache {
-    /// A cache in `directory`, which is made, with its parents, for its owner alone, when there is something
-    /// to keep.
+    /// A cache in `directory`, which is made, for its owner alone, when there is something to keep.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
     }
 
-    /// The filter that was compiled from `source` before or, if there is none, what `compile` returns, which
-    /// is kept.
-    ///
-    /// `source` must be all that the filter depends on, in any form, besides the running program. Another
-    /// build of that shares nothing with it.
+    /// The filter that was kept, if any.
     ///
     /// # Errors
     ///
-    /// Those of `compile`. A cache that cannot be used is none.
-    pub fn program<E>(
-        &self,
-        source: &[u8],
-        compile: impl FnOnce() -> Result<BpfProgram, E>,
-    ) -> Result<Cached, E> {
-        let Some(key) = Key::of(source) else {
-            return Ok(Cached { program: compile()?, found: false, problem: None });
-        };
-        let found = self.find(&key);
-        if let Ok(Some(program)) = found {
-            return Ok(Cached { program, found: true, problem: None });
-        }
-        let program = compile()?;
-        let kept = self.keep(&key, &program);
-        Ok(Cached { program, found: false, problem: found.err().or(kept.err()) })
-    }
-
-    fn find(&self, key: &Key) -> Result<Option<BpfProgram>, CacheProblem> {
+    /// There is something that is not to be trusted.
+    pub fn find(&self, key: &CacheKey) -> Result<Option<BpfProgram>, CacheProblem> {
         let Some(directory) = self.open()? else { return Ok(None) };
         let name = key.name();
         let problem = |reason| CacheProblem::new(self.directory.join(&name), "used", reason);
@@ -99,43 +87,47 @@ impl Cache {
         };
         let stat = check(&file, FileType::RegularFile).map_err(problem)?;
         let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
-        if length > key.0.len() + BpfProgram::MAX_LEN * 8 {
+        if length > key.0.len() + size_of::<Checksum>() + BpfProgram::MAX_LEN * 8 {
             return Ok(None);
         }
         let mut bytes = vec![0; length];
         let read = File::from(file).read_exact_at(&mut bytes, 0);
         read.map_err(|error| problem(error.to_string()))?;
-        // Another profile has the same hash; or not all was written.
-        let program = bytes.split_at_checked(key.0.len()).filter(|(found, _)| key.is(found));
-        Ok(program.and_then(|(_, program)| BpfProgram::from_bytes(program).ok()))
+        Ok(key.program_in(&bytes))
     }
 
-    fn keep(&self, key: &Key, program: &BpfProgram) -> Result<(), CacheProblem> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
+    /// Keeps a filter, which replaces what was found not to be one.
+    ///
+    /// # Errors
+    ///
+    /// The directory is not to be trusted, or the file cannot be written.
+    pub fn keep(&self, key: &CacheKey, program: &BpfProgram) -> Result<(), CacheProblem> {
         let failure = |error: std::io::Error| CacheProblem::new(&self.directory, "kept", error);
         let directory = match self.open()? {
             Some(directory) => directory,
             None => {
-                let private = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
-                private.map_err(failure)?;
+                match DirBuilder::new().mode(0o700).create(&self.directory) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                        return Err(failure(error));
+                    }
+                    _ => {}
+                }
                 self.open()?.ok_or_else(|| failure(Errno::NOENT.into()))?
             }
         };
         make_room(&directory).map_err(|errno| failure(errno.into()))?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let new = format!("new-{}-{number}", getpid().as_raw_nonzero());
-        let write = || -> std::io::Result<()> {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let mut file = File::from(openat(&directory, &new, flags, Mode::RUSR | Mode::WUSR)?);
-            file.write_all(&key.0)?;
-            file.write_all(program.as_bytes())?;
-            Ok(renameat(&directory, &new, &directory, key.name())?)
-        };
-        write().map_err(|error| {
-            // The reason is why it could not be written; there may be nothing to remove.
-            unlinkat(&directory, &new, AtFlags::empty()).unwrap_or_default();
-            failure(error)
-        })
+        let (name, file) = create(&directory).map_err(|errno| failure(errno.into()))?;
+        match key.write(file, program).and_then(|()| {
+            renameat(&directory, &name, &directory, key.name()).map_err(std::io::Error::from)
+        }) {
+            // Another process has made room meanwhile.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                // The reason is why it could not be written.
+                unlinkat(&directory, &name, AtFlags::empty()).unwrap_or_default();
+                Err(failure(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The directory, if it is there.
@@ -159,19 +151,45 @@ impl CacheProblem {
     }
 }
 
-/// What an entry begins with.
-struct Key(Vec<u8>);
+/// What a filter was compiled from, and by whom.
+///
+/// Another version of this crate, or another program, has other keys for the same filters.
+#[derive(Debug)]
+pub struct CacheKey(Vec<u8>);
 
-impl Key {
-    /// Nothing, if it cannot be told who compiles.
-    fn of(source: &[u8]) -> Option<Self> {
+/// What a power cut leaves of a file may have holes, and to the kernel those are instructions, too.
+type Checksum = [u8; 8];
+
+impl CacheKey {
+    /// The key of what is compiled from `source`, which must be all that the filter depends on, in any form.
+    ///
+    /// Nothing, if there is no procfs, which tells who compiles, or `source` is larger than 256 KiB: profiles
+    /// have a few.
+    pub fn of(source: &[u8]) -> Option<Self> {
         let program = std::fs::metadata("/proc/self/exe").ok()?;
-        let times = [program.mtime(), program.mtime_nsec()].map(i64::cast_unsigned);
-        let length = source.len() as u64;
-        let numbers = [program.dev(), program.ino(), program.size(), times[0], times[1], length];
-        let numbers = numbers.map(u64::to_ne_bytes);
-        let version = env!("CARGO_PKG_VERSION").as_bytes();
-        Some(Self([numbers.as_flattened(), version, b"\n", source].concat()))
+        // Packages set the time of modification of their files, but nobody that of the change.
+        let times = [program.mtime(), program.mtime_nsec(), program.ctime(), program.ctime_nsec()];
+        let file = [program.dev(), program.ino(), program.size(), source.len() as u64];
+        let mut bytes = Vec::with_capacity(source.len() + 128);
+        bytes.extend_from_slice(times.map(i64::to_ne_bytes).as_flattened());
+        bytes.extend_from_slice(file.map(u64::to_ne_bytes).as_flattened());
+        bytes.extend_from_slice(COMPILER.as_bytes());
+        bytes.extend_from_slice(source);
+        (source.len() <= MOST_SOURCE).then_some(Self(bytes))
+    }
+
+    /// Writes an entry: the key, the checksum of the program, and the program.
+    fn write(&self, mut file: File, program: &BpfProgram) -> std::io::Result<()> {
+        let program = program.as_bytes();
+        file.write_all(&[&self.0, &checksum(program)[..], program].concat())
+    }
+
+    /// The program in an entry; nothing if that is another profile's, or damaged.
+    fn program_in(&self, entry: &[u8]) -> Option<BpfProgram> {
+        let (key, rest) = entry.split_at_checked(self.0.len())?;
+        let (sum, program) = rest.split_first_chunk()?;
+        let is_whole = self.is(key) && *sum == checksum(program);
+        BpfProgram::from_bytes(program).ok().filter(|_| is_whole)
     }
 
     /// Is it this one? Eight bytes at a time, as libraries' memcmp(3) are not all that quick.
@@ -186,6 +204,28 @@ impl Key {
         let mut hasher = DefaultHasher::new();
         hasher.write(&self.0);
         format!("{:016x}", hasher.finish())
+    }
+}
+
+fn checksum(program: &[u8]) -> Checksum {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(program);
+    hasher.finish().to_ne_bytes()
+}
+
+/// A new file, to be renamed.
+fn create(directory: &OwnedFd) -> Result<(String, File), Errno> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    loop {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("new-{}-{number}", getpid().as_raw_nonzero());
+        match openat(directory, &name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((name, file.into())),
+            // Of a process with this number in another pid namespace, or before.
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
     }
 }
 
@@ -217,8 +257,8 @@ fn make_room(directory: &OwnedFd) -> Result<(), Errno> {
     }
     for name in names {
         match unlinkat(directory, name, AtFlags::empty()) {
-            // Another process makes room, too.
-            Ok(()) | Err(Errno::NOENT) => {}
+            // Another process makes room, too; and directories are not ours.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
             Err(errno) => return Err(errno),
         }
     }

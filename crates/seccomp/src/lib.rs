@@ -39,7 +39,7 @@ mod verify;
 
 pub use action::Action;
 pub use arch::Arch;
-pub use cache::{Cache, CacheProblem, Cached};
+pub use cache::{Cache, CacheKey, CacheProblem};
 pub use compile::{Outcome, Reason, compile, explain};
 pub use coracle_sys::seccomp::{FilterFlags, SockFilter, action_available, supported_flags};
 pub use error::Error;

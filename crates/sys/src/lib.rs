@@ -16,6 +16,7 @@ pub mod keyring;
 pub mod landlock;
 pub mod memfd;
 pub mod mount_attr;
+pub mod mountinfo;
 pub mod net;
 pub mod nsfs;
 pub mod persona;

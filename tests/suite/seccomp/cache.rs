@@ -1,6 +1,7 @@
 //! The cache of compiled filters.
 
 use std::fs::{self, Permissions};
+use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -91,6 +92,13 @@ fn serves_users_too(t: &mut Context) -> Result<Verdict> {
         check_eq!(output.text(), "denied");
         check_eq!(origin(&output.stderr), Some(expected));
     }
+    // Whoever else looks into the container leaves nothing there.
+    let container = rootless::create(t, &bundle.idle())?;
+    fs::remove_dir_all(directory(t))?;
+    let output = container.exec(&["mkdir", "/dev/shm/made"]).run()?;
+    check!(output.code() == 1 && !output.stderr.contains("is not used"), "{output}");
+    check!(!directory(t).exists());
+    container.delete_forcibly()?;
     Ok(Passed)
 }
 
@@ -120,10 +128,13 @@ fn is_not_used_where_others_could_have_written(t: &mut Context) -> Result<Verdic
     ];
     let bundle = forbidding(t.bundle()?);
     let planted = |entry: &Path| -> Result<()> {
-        // A valid entry begins with its profile, whose length does not change.
+        // A valid entry is the profile, a checksum, and the filter.
         let mut bytes = fs::read(entry)?;
         let length = compiled_length(t, &bundle)?;
-        bytes.truncate(bytes.len() - length);
+        bytes.truncate(bytes.len() - length - size_of::<u64>());
+        let mut checksum = DefaultHasher::new();
+        checksum.write(&ALLOW_ALL);
+        bytes.extend(checksum.finish().to_ne_bytes());
         bytes.extend(ALLOW_ALL);
         fs::write(entry, bytes)?;
         Ok(mode(entry, 0o600)?)
@@ -179,9 +190,13 @@ fn does_not_keep_a_start_from_its_checks(t: &mut Context) -> Result<Verdict> {
     let foreign =
         forbidding(t.bundle()?).set("/linux/seccomp/architectures", json!(["SCMP_ARCH_S390"]));
     for _ in 0..2 {
+        check!(!directory(t).exists());
         t.run(&notifying)?.refused(&["/linux/seccomp/listenerPath"])?;
         t.run(&flagged)?.refused(&["SECCOMP_FILTER_FLAG_NONE"])?;
+    }
+    for _ in 0..2 {
         t.run(&foreign)?.says(&["no table of its calls"])?;
+        check_eq!(entries(t)?.len(), 1);
     }
     Ok(Passed)
 }

@@ -6,7 +6,7 @@ use coracle_spec::Spec;
 use coracle_spec::types::Capabilities;
 
 use super::landlock;
-use super::seccomp::{Compiler, Lowered, SeccompFilter};
+use super::seccomp::{Compiler, FilterOrigin, Lowered};
 use crate::Result;
 use crate::agent::AgentAddress;
 
@@ -16,7 +16,7 @@ pub(super) struct Confinement {
     pub(super) plan: ConfinePlan,
     /// Who is asked about system calls.
     pub(super) agent: Option<AgentAddress>,
-    pub(super) filter: Option<SeccompFilter>,
+    pub(super) filter: Option<FilterOrigin>,
 }
 
 pub(super) fn lower(
@@ -27,7 +27,7 @@ pub(super) fn lower(
 ) -> Result<Confinement> {
     let filter = spec.linux.seccomp.take().map(|profile| compiler.lower(profile, warnings));
     let (seccomp, agent, filter) = match filter.transpose()?.flatten() {
-        Some(Lowered { plan, agent, filter }) => (Some(plan), agent, Some(filter)),
+        Some(Lowered { plan, agent, origin }) => (Some(plan), agent, Some(origin)),
         None => (None, None, None),
     };
     let process = &spec.process;

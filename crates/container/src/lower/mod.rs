@@ -29,7 +29,7 @@ pub(crate) use namespaces::kind_of_sysctl;
 pub(crate) use network::WantedDevice;
 
 use confine::Confinement;
-use seccomp::{Compiler, SeccompFilter};
+use seccomp::{Compiler, FilterOrigin};
 
 use crate::agent::AgentAddress;
 use crate::rdt::Rdt;
@@ -74,7 +74,7 @@ pub(crate) struct Lowered {
     /// Who is asked about system calls.
     pub(crate) agent: Option<AgentAddress>,
     /// What decides about them.
-    pub(crate) filter: Option<SeccompFilter>,
+    pub(crate) filter: Option<FilterOrigin>,
     /// Namespaces to be joined.
     pub(crate) join: Vec<(NamespaceKind, PathBuf)>,
     /// Network devices of the host that move into the container.
@@ -146,7 +146,7 @@ pub(crate) struct LoweredExec {
     /// Who is asked about system calls.
     pub(crate) agent: Option<AgentAddress>,
     /// What decides about them.
-    pub(crate) filter: Option<SeccompFilter>,
+    pub(crate) filter: Option<FilterOrigin>,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
 }

@@ -2,8 +2,8 @@
 
 use coracle_init::plan::SeccompPlan;
 use coracle_seccomp::{
-    Action, Arch, BpfProgram, Cache, Comparator, FilterFlags, Operator, Profile, Rule, compile,
-    parse_flag, supported_flags,
+    Action, Arch, BpfProgram, Cache, CacheKey, CacheProblem, Comparator, FilterFlags, Operator,
+    Profile, Rule, compile, parse_flag, supported_flags,
 };
 use coracle_spec::types::{Seccomp, Syscall, SyscallArg};
 
@@ -12,6 +12,9 @@ use crate::Result;
 use crate::agent::AgentAddress;
 
 const POINTER: &str = "/linux/seccomp";
+
+/// This translator of profiles.
+const TRANSLATOR: u64 = hash(include_bytes!("seccomp.rs"));
 
 /// How filters are made.
 #[derive(Debug)]
@@ -27,7 +30,17 @@ pub(crate) struct Compiler {
 pub(crate) struct Lowered {
     pub(crate) plan: SeccompPlan,
     pub(crate) agent: Option<AgentAddress>,
+    pub(crate) origin: FilterOrigin,
+}
+
+/// Where a filter is from.
+#[derive(Debug)]
+pub(crate) struct FilterOrigin {
     pub(crate) filter: SeccompFilter,
+    /// What is to be kept, if it was compiled.
+    pub(crate) unkept: Option<(CacheKey, BpfProgram)>,
+    /// Why it was compiled although the cache may have it.
+    pub(crate) problem: Option<CacheProblem>,
 }
 
 /// The seccomp filter of a process, for who wonders what it costs.
@@ -41,34 +54,54 @@ pub struct SeccompFilter {
 }
 
 impl Compiler {
-    /// Compiles the profile, or finds what was compiled; nothing is left of one that allows everything.
+    /// Finds what was compiled before, or compiles the profile; nothing is left of one that allows everything.
     pub(super) fn lower(
         &self,
         mut oci: Seccomp,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Lowered>> {
-        let refused = |error: String| invalid(POINTER, error);
         let mut profile = frame(&oci, warnings)?;
         if profile.default_action == Action::Allow && oci.syscalls.is_empty() {
             return Ok(None);
         }
-        let Seccomp { default_action, default_errno_ret, architectures, syscalls, .. } = &oci;
-        let given = (default_action, default_errno_ret, architectures, syscalls);
-        let source = postcard::to_stdvec(&(self.records_denied, given));
-        let source = source.map_err(|error| refused(error.to_string()))?;
-        let cached = self.cache.program(&source, || {
-            profile.rules = rules(&mut oci)?;
-            profile.notifies_of_denials = self.records_denied;
-            compile(&profile).map_err(|error| refused(error.to_string()))
-        })?;
-        warnings.extend(cached.problem.map(|problem| problem.to_string()));
-        let program = cached.program;
-        let filter = SeccompFilter { instructions: program.len(), cached: cached.found };
+        let key = self.key(&oci)?;
+        let found = key.as_ref().map_or(Ok(None), |key| self.cache.find(key));
+        let (found, problem) = found.map_or_else(|problem| (None, Some(problem)), |it| (it, None));
+        let cached = found.is_some();
+        let program = found.map_or_else(
+            || {
+                profile.rules = rules(&mut oci)?;
+                profile.notifies_of_denials = self.records_denied;
+                compile(&profile).map_err(|error| invalid(POINTER, error.to_string()))
+            },
+            Ok,
+        )?;
+        let filter = SeccompFilter { instructions: program.len(), cached };
         let plan = SeccompPlan { program: program.as_bytes().to_vec(), flags: flags(&oci)?.bits() };
         let asks = program.notifies() && !self.records_denied;
         let agent = asks.then(|| agent(oci, &program)).transpose()?;
-        Ok(Some(Lowered { plan, agent, filter }))
+        let unkept = key.filter(|_| !cached).map(|key| (key, program));
+        Ok(Some(Lowered { plan, agent, origin: FilterOrigin { filter, unkept, problem } }))
     }
+
+    /// All that the filter depends on.
+    fn key(&self, oci: &Seccomp) -> Result<Option<CacheKey>> {
+        let Seccomp { default_action, default_errno_ret, architectures, syscalls, .. } = oci;
+        let given = (default_action, default_errno_ret, architectures, syscalls);
+        let source = postcard::to_stdvec(&(TRANSLATOR, self.records_denied, given));
+        let source = source.map_err(|error| invalid(POINTER, error.to_string()))?;
+        Ok(CacheKey::of(&source))
+    }
+}
+
+/// FNV-1a.
+const fn hash(bytes: &[u8]) -> u64 {
+    let (mut hash, mut index) = (0xcbf2_9ce4_8422_2325_u64, 0);
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u64).wrapping_mul(0x0100_0000_01b3);
+        index += 1;
+    }
+    hash
 }
 
 /// The profile, in the terms of the compiler. Its rules, with the names of hundreds of calls, are taken out.

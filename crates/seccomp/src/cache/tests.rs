@@ -6,7 +6,14 @@ use rustix::fs::mkfifoat;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Action, Error, Profile, Rule, compile};
+use crate::{Action, Profile, Rule, compile};
+
+/// A filter that was found, or compiled and kept.
+struct Got {
+    program: BpfProgram,
+    found: bool,
+    problem: Option<CacheProblem>,
+}
 
 struct Place {
     _parent: TempDir,
@@ -20,9 +27,15 @@ impl Place {
         Self { _parent: parent, cache }
     }
 
-    fn get(&self, call: &str) -> Cached {
-        let compile = || compile(&profile(call));
-        self.cache.program::<Error>(call.as_bytes(), compile).unwrap()
+    fn get(&self, call: &str) -> Got {
+        let key = CacheKey::of(call.as_bytes()).unwrap();
+        let found = self.cache.find(&key);
+        if let Ok(Some(program)) = found {
+            return Got { program, found: true, problem: None };
+        }
+        let program = compile(&profile(call)).unwrap();
+        let kept = self.cache.keep(&key, &program);
+        Got { program, found: false, problem: found.err().or(kept.err()) }
     }
 
     /// The directory with one entry, and that.
@@ -76,11 +89,19 @@ fn finds_what_it_kept() {
 }
 
 #[test]
-fn keeps_nothing_of_what_fails() {
-    let place = Place::new();
-    let failed = place.cache.program(b"", || Err::<BpfProgram, _>("no"));
-    assert_eq!(failed.unwrap_err(), "no");
-    assert!(!place.cache.directory.exists());
+fn makes_no_place_for_itself() {
+    let parent = tempfile::tempdir().unwrap();
+    let cache = Cache::new(parent.path().join("missing/filters"));
+    let key = CacheKey::of(b"ptrace").unwrap();
+    assert!(cache.find(&key).unwrap().is_none());
+    let problem = cache.keep(&key, &compile(&profile("ptrace")).unwrap()).unwrap_err();
+    assert!(problem.to_string().contains("is not kept: No such file"), "{problem}");
+}
+
+#[test]
+fn keeps_nothing_that_is_huge() {
+    assert!(CacheKey::of(&vec![b'x'; MOST_SOURCE]).is_some());
+    assert!(CacheKey::of(&vec![b'x'; MOST_SOURCE + 1]).is_none());
 }
 
 #[test]
@@ -95,12 +116,16 @@ fn compiles_what_only_seems_the_same() {
         |bytes: &mut Vec<u8>, _| bytes.truncate(bytes.len() - 4),
         |bytes: &mut Vec<u8>, program| bytes.truncate(bytes.len() - program),
         |bytes: &mut Vec<u8>, _| bytes.extend([6, 0, 0, 0, 0, 0, 0, 0].repeat(BpfProgram::MAX_LEN)),
-        // The program no longer returns.
+        // The program no longer returns; it begins otherwise, as after a power cut.
         |bytes: &mut Vec<u8>, _| bytes.truncate(bytes.len() - 8),
+        |bytes: &mut Vec<u8>, program| {
+            let begin = bytes.len() - program;
+            bytes[begin..begin + 8].fill(0);
+        },
         // Another version of the program, and another profile.
         |bytes: &mut Vec<u8>, _| bytes[24] ^= 1,
         |bytes: &mut Vec<u8>, program| {
-            let last = bytes.len() - program - 1;
+            let last = bytes.len() - program - size_of::<Checksum>() - 1;
             bytes[last] ^= 1;
         },
     ] {
@@ -184,11 +209,11 @@ fn distrusts_directories_that_others_own() {
 #[test]
 fn does_not_grow_for_ever() {
     let place = Place::new();
-    let source = |number: usize| number.to_string().into_bytes();
-    let program = || compile(&profile("ptrace"));
     for number in 0..MOST_ENTRIES * 3 {
-        assert!(!place.cache.program(&source(number), program).unwrap().found);
-        assert!(place.cache.program(&source(number), program).unwrap().found);
+        let key = CacheKey::of(number.to_string().as_bytes()).unwrap();
+        assert!(place.cache.find(&key).unwrap().is_none());
+        place.cache.keep(&key, &compile(&profile("ptrace")).unwrap()).unwrap();
+        assert!(place.cache.find(&key).unwrap().is_some());
         assert!(place.entries().len() <= MOST_ENTRIES);
     }
 }
@@ -199,14 +224,17 @@ fn serves_many_at_once() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                for round in 0..100 {
-                    let cached = place.get(if round % 2 == 0 { "ptrace" } else { "mount" });
-                    assert!(cached.problem.is_none(), "{:?}", cached.problem);
+                for round in 0..200 {
+                    let key = CacheKey::of(format!("{}", round % 100).as_bytes()).unwrap();
+                    let program = compile(&profile("ptrace")).unwrap();
+                    match place.cache.find(&key).unwrap() {
+                        Some(found) => assert_eq!(found, program),
+                        None => place.cache.keep(&key, &program).unwrap(),
+                    }
                 }
             });
         }
     });
-    assert_eq!(place.entries().len(), 2);
 }
 
 /// Run by [`another_program_shares_nothing`].
@@ -214,9 +242,9 @@ fn serves_many_at_once() {
 #[ignore = "is run in a copy of the program"]
 fn from_elsewhere() {
     let Some(directory) = std::env::var_os("CACHE") else { return };
-    let cache = Cache::new(directory);
-    let cached = cache.program(b"ptrace", || compile(&profile("ptrace"))).unwrap();
-    assert!(!cached.found);
+    let place = Place { _parent: tempfile::tempdir().unwrap(), cache: Cache::new(directory) };
+    let expected = std::env::var_os("FOUND").is_some();
+    assert_eq!(place.get("ptrace").found, expected);
 }
 
 #[test]
@@ -224,11 +252,16 @@ fn another_program_shares_nothing() {
     let (place, _) = Place::filled();
     let copy = place.cache.directory.with_file_name("copy");
     fs::copy("/proc/self/exe", &copy).unwrap();
-    let status = Command::new(copy)
-        .args(["--exact", "cache::tests::from_elsewhere", "--ignored"])
-        .env("CACHE", &place.cache.directory)
-        .stdout(Stdio::null())
-        .status();
-    assert!(status.unwrap().success());
-    assert_eq!(place.entries().len(), 2);
+    let run = |found: bool| {
+        let mut command = Command::new(&copy);
+        command.args(["--exact", "cache::tests::from_elsewhere", "--ignored"]);
+        command.env("CACHE", &place.cache.directory).stdout(Stdio::null());
+        let status = if found { command.env("FOUND", "1") } else { &mut command }.status();
+        assert!(status.unwrap().success(), "found: {found}");
+    };
+    run(false);
+    run(true);
+    // Another program in its place, of the same size and, as packages may have it, time.
+    mode(&copy, 0o700);
+    run(false);
 }

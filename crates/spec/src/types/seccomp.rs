@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TextList;
 
+// What a filter depends on besides these fields belongs into the key of those that are kept, too.
 /// Which system calls a container may make; seccomp(2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
 /// A list of texts in two pieces of memory, however many they are: a seccomp profile names hundreds of calls.
-#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct TextList {
     /// All of them, one after the other.
     text: String,
@@ -43,6 +44,14 @@ impl<T: AsRef<str>> FromIterator<T> for TextList {
 impl fmt::Debug for TextList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for TextList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.ends.len()))?;
+        self.iter().try_for_each(|text| list.serialize_element(text))?;
+        list.end()
     }
 }
 
@@ -102,6 +111,7 @@ mod tests {
         let json = serde_json::to_string(&texts).unwrap();
         let list: TextList = serde_json::from_str(&json).unwrap();
         assert!(list.iter().eq(texts) && !list.is_empty());
+        assert_eq!(serde_json::to_string(&list).unwrap(), json);
         assert_eq!(list, texts.iter().collect());
         assert_ne!(list, ["read", "wr\u{e9}", "", "exit"].iter().collect());
         assert_eq!(format!("{list:?}"), format!("{texts:?}"));
