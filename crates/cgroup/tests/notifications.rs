@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, Scratch, host};
 use coracle_cgroup::{
-    Cgroup, Error, Memory, Permissions, PressureKind, PressureTrigger, Resources,
+    Cgroup, Error, Memory, Permissions, PressureKind, PressureTrigger, PressureWatch, Resources,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 const NOW: Duration = Duration::ZERO;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Of linux/magic.h.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
 const GREEDY: &str = "head -c 64m /dev/zero | tail -c 64m > /dev/null";
 
 /// A cgroup with 16 MiB of memory and without swap.
@@ -113,22 +116,29 @@ fn reported_as_to_tokio(watch: &impl AsFd) -> bool {
     })
 }
 
+/// Tells of some waiting for `stall` in two seconds, where the kernel does.
+fn watch_pressure(
+    scratch: &Scratch,
+    resource: PressureKind,
+    stall: Duration,
+) -> Option<PressureWatch> {
+    let trigger = PressureTrigger { resource, full: false, stall, window: Duration::from_secs(2) };
+    match scratch.cgroup.watch_pressure(&trigger) {
+        Err(error @ (Error::MissingController { .. } | Error::Read { .. })) => {
+            eprintln!("SKIPPED: {error}");
+            None
+        }
+        watch => Some(watch.unwrap()),
+    }
+}
+
 #[test]
 fn waiting_for_a_processor_is_told() {
     let Some(root) = host() else { return };
     let mut scratch = Scratch::new(&root, "pressure");
-    let trigger = PressureTrigger {
-        resource: PressureKind::Cpu,
-        full: false,
-        stall: Duration::from_millis(50),
-        window: Duration::from_secs(2),
-    };
-    let watch = match scratch.cgroup.watch_pressure(&trigger) {
-        Err(error @ (Error::MissingController { .. } | Error::Read { .. })) => {
-            eprintln!("SKIPPED: {error}");
-            return scratch.finish();
-        }
-        watch => watch.unwrap(),
+    let stall = Duration::from_millis(50);
+    let Some(watch) = watch_pressure(&scratch, PressureKind::Cpu, stall) else {
+        return scratch.finish();
     };
     assert!(!watch.wait(NOW).unwrap());
     let processors = std::thread::available_parallelism().unwrap().get();
@@ -139,9 +149,42 @@ fn waiting_for_a_processor_is_told() {
     assert!(!watch.wait(NOW).unwrap(), "it tells once in each window");
     assert!(reported_as_to_tokio(&watch));
     let pressure = scratch.cgroup.stats().unwrap().cpu.unwrap().pressure.unwrap();
-    assert!(pressure.some.total >= Duration::from_millis(50), "{pressure:?}");
+    assert!(pressure.some.total >= stall, "{pressure:?}");
     scratch.finish();
     assert!(matches!(watch.wait(NOW), Err(Error::Gone { .. })));
+}
+
+/// By a process that writes and reads four times what it has memory for, over and over.
+#[test]
+fn waiting_for_memory_and_for_a_disk_is_told() {
+    const DISK: &str = "/var/tmp";
+    let Some(root) = host() else { return };
+    if rustix::fs::statfs(DISK).unwrap().f_type == TMPFS_MAGIC {
+        return eprintln!("SKIPPED: {DISK} is on no disk");
+    }
+    let file = format!("{DISK}/coracle-test-{}", std::process::id());
+    let script = format!(
+        "exec 3<>{file}; rm {file}; cd /proc/self/fd
+         while :; do dd if=/dev/zero of=3 bs=1M count=64 conv=fsync; cat 3; done"
+    );
+    let stall = Duration::from_millis(1);
+    for resource in [PressureKind::Memory, PressureKind::Io] {
+        let mut scratch = small(&root, "disk");
+        let Some(watch) = watch_pressure(&scratch, resource, stall) else {
+            return scratch.finish();
+        };
+        assert!(!watch.wait(NOW).unwrap());
+        scratch.spawn(&script);
+        assert!(watch.wait(MINUTE).unwrap(), "{resource:?}");
+        let stats = scratch.cgroup.stats().unwrap();
+        let pressure = match resource {
+            PressureKind::Memory => stats.memory.unwrap().pressure,
+            _ => stats.block_io.unwrap().pressure,
+        };
+        assert!(pressure.unwrap().some.total >= stall, "{resource:?}: {pressure:?}");
+        scratch.finish();
+        assert!(matches!(watch.wait(NOW), Err(Error::Gone { .. })));
+    }
 }
 
 #[test]
