@@ -74,7 +74,10 @@ pub enum Error {
         source: Option<SyscallError>,
     },
     /// The clock offsets were refused.
-    #[error("cannot set the offsets of the new time namespace")]
+    #[error(
+        "cannot set the offsets of the new time namespace (it needs CAP_SYS_TIME in it, and no clock may \
+         come to less than 0)"
+    )]
     TimeOffsets(#[source] SyscallError),
     /// The host or domain name was refused.
     #[error("cannot set the {what} (it needs a uts namespace of the container's own)")]

@@ -4,6 +4,8 @@ use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{Context, Result, Test, Verdict, check, check_eq, need, tests};
 use serde_json::json;
 
+use crate::namespaces::mapped;
+
 pub const TESTS: &[Test] = tests![
     sets_resource_limits,
     keeps_the_other_limits,
@@ -128,16 +130,38 @@ fn leaves_the_oom_score_alone(t: &mut Context) -> Result<Verdict> {
 }
 
 fn sets_kernel_parameters(t: &mut Context) -> Result<Verdict> {
-    let sysctl = json!({
-        "net.ipv4.ip_forward": "1",
-        "net/ipv4/ip_default_ttl": "33",
-        "kernel.msgmax": "4321",
-        "fs.mqueue.msg_max": "7"
-    });
-    let bundle = t.bundle()?.set("/linux/sysctl", sysctl);
-    let script = "cd /proc/sys; cat net/ipv4/ip_forward net/ipv4/ip_default_ttl kernel/msgmax fs/mqueue/msg_max";
-    let output = t.run(&bundle.script(script))?.expect(0)?;
-    check_eq!(output.lines(), ["1", "33", "4321", "7"]);
+    let asked = [
+        ("net.ipv4.ip_forward", "1"),
+        ("net/ipv4/ip_default_ttl", "33"),
+        ("kernel.domainname", "fleet"),
+        ("kernel.msgmax", "4321"),
+        ("kernel.msgmnb", "4322"),
+        ("kernel.msgmni", "4323"),
+        ("kernel.sem", "100\t200\t30\t40"),
+        ("kernel.shmall", "4324"),
+        ("kernel.shmmax", "4325"),
+        ("kernel.shmmni", "123"),
+        ("kernel.shm_rmid_forced", "1"),
+        ("fs.mqueue.msg_default", "6"),
+        ("fs.mqueue.msg_max", "7"),
+        ("fs.mqueue.msgsize_default", "256"),
+        ("fs.mqueue.msgsize_max", "512"),
+        ("fs.mqueue.queues_max", "8"),
+    ];
+    let file = |name: &str| format!("/proc/sys/{}", name.replace('.', "/"));
+    let files: Vec<_> = asked.iter().map(|(name, _)| file(name)).collect();
+    let sysctl: serde_json::Map<_, _> =
+        asked.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    // Root of a user namespace may set those of IPC since Linux 6.9.
+    let mut bundles = vec![t.bundle()?];
+    if t.host().kernel_is(6, 9) {
+        bundles.push(mapped(t)?);
+    }
+    for bundle in bundles {
+        let bundle = bundle.set("/linux/sysctl", sysctl.clone());
+        let output = t.run(&bundle.script(&format!("cat {}", files.join(" "))))?.expect(0)?;
+        check_eq!(output.lines(), asked.map(|(_, value)| value));
+    }
     let host = std::fs::read_to_string("/proc/sys/kernel/msgmax")?;
     check!(host.trim() != "4321");
     Ok(Passed)

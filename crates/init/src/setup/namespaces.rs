@@ -58,8 +58,19 @@ impl Setup<'_> {
             set_domainname(name).step("setting /domainname")?;
         }
         for (name, value) in &namespaces.sysctls {
-            write_sysctl(self.proc()?, name, value).step("setting /linux/sysctl")?;
+            self.set_sysctl(name, value)?;
         }
         Ok(())
+    }
+
+    /// The names of the host go by their calls, which root of any user namespace may make: their files belong to
+    /// root of the host.
+    fn set_sysctl(&self, name: &str, value: &str) -> Result<(), InitError> {
+        let step = "setting /linux/sysctl";
+        match name {
+            "kernel/hostname" => set_hostname(value).step(step),
+            "kernel/domainname" => set_domainname(value).step(step),
+            _ => write_sysctl(self.proc()?, name, value).step(step),
+        }
     }
 }
