@@ -4,11 +4,12 @@
 
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Cmd, Context, Result, Suite, Test, Verdict, check, check_eq, check_has, need, tests,
+    Bundle, Cmd, Context, Result, Suite, Test, Verdict, check, check_eq, check_has, need,
+    parse_mountinfo, tests,
 };
 use serde_json::json;
 
-use crate::mounts::{at, mounts_in};
+use crate::mounts::at;
 use crate::namespaces::mapped;
 use crate::rootless;
 
@@ -198,13 +199,16 @@ fn labels_file_systems(t: &mut Context) -> Result<Verdict> {
         t.run(&bundle)?.refused(&["/dev", "/linux/mountLabel", "context"])?;
         return Ok(Passed);
     }
-    let mounts = mounts_in(t, bundle)?;
-    for target in ["/dev", "/dev/shm", "/dev/pts"] {
-        let mount = at(&mounts, target)?;
-        let shown = mount.super_options.join(",");
-        check_has!(shown, "context=", "tmp_t:s0:c1,c2");
+    for by in By::ALL {
+        let bundle = by.bundle(t)?.set("/linux/mountLabel", label);
+        let output = by.run(t, &bundle.args(&["cat", "/proc/self/mountinfo"]))?.succeed()?;
+        let mounts = parse_mountinfo(&output.stdout)?;
+        for target in ["/dev", "/dev/shm", "/dev/pts"] {
+            let shown = at(&mounts, target)?.super_options.join(",");
+            check_has!(shown, "context=", "tmp_t:s0:c1,c2");
+        }
+        check!(!at(&mounts, "/proc")?.super_options.join(",").contains("context="));
     }
-    check!(!at(&mounts, "/proc")?.super_options.join(",").contains("context="));
     Ok(Passed)
 }
 

@@ -195,6 +195,15 @@ fn shifts_the_clocks(t: &mut Context) -> Result<Verdict> {
     }
     let shared = t.bundle()?.set("/linux/timeOffsets/boottime", json!({"secs": 1}));
     t.run(&shared)?.refused(&["/linux/timeOffsets", "time"])?;
+    // No clock may show less than nothing.
+    let before = |secs: i64| -> Result<Bundle> {
+        let bundle =
+            t.bundle()?.namespace("time", None).args(&["cat", "/proc/self/timens_offsets"]);
+        Ok(bundle
+            .set("/linux/timeOffsets/monotonic", json!({"secs": secs, "nanosecs": 999_999_999})))
+    };
+    check_has!(t.run(&before(-1)?)?.expect(0)?.stdout.replace(' ', ""), "monotonic-1999999999");
+    t.run(&before(-1_000_000_000)?)?.refused(&["/linux/timeOffsets", "ERANGE"])?;
     Ok(Passed)
 }
 

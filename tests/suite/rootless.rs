@@ -9,7 +9,7 @@ use coracle_testkit::{
     Bundle, Cmd, Container, Context, DescriptorServer, Output, Result, Suite, Test, Verdict, check,
     check_eq, check_has, need, tests,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub fn add_to(suite: Suite) -> Suite {
     suite.group_for_all("rootless", TESTS)
@@ -39,7 +39,9 @@ const TESTS: &[Test] = tests![
     says_that_it_needs_a_user_namespace,
     says_which_limit_is_in_the_way,
     keeps_the_oom_score_that_it_cannot_lower,
+    has_keys_of_its_own,
     ranks_itself_as_far_as_it_may,
+    is_what_its_user_namespace_lets_it_be,
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
@@ -72,8 +74,7 @@ fn writes_a_configuration_for_the_caller(t: &mut Context) -> Result<Verdict> {
     t.give_to_user(&directory)?;
     let spec = || t.as_user(t.command().args(["spec", "--rootless"]).directory(&directory));
     spec().succeed()?;
-    let written: serde_json::Value =
-        serde_json::from_slice(&fs::read(directory.join("config.json"))?)?;
+    let written: Value = serde_json::from_slice(&fs::read(directory.join("config.json"))?)?;
     check_eq!(
         written["linux"]["uidMappings"],
         json!([{"containerID": 0, "hostID": user(t)?, "size": 1}])
@@ -408,6 +409,16 @@ fn keeps_the_oom_score_that_it_cannot_lower(t: &mut Context) -> Result<Verdict> 
     Ok(Passed)
 }
 
+fn has_keys_of_its_own(t: &mut Context) -> Result<Verdict> {
+    let bundle = bundle(t)?.set("/linux/maskedPaths", json!([])).args(&["cat", "/proc/keys"]);
+    for (flags, own) in [(&[][..], true), (&["--no-new-keyring"], false)] {
+        let (command, id) = t.run_as(&bundle, flags)?;
+        let keys = t.as_user(command).succeed()?.stdout;
+        check_eq!((flags, keys.contains(&format!("_ses.{id}"))), (flags, own));
+    }
+    Ok(Passed)
+}
+
 /// What the user's rights have an effect for has it; of the rest it is said what is missing.
 fn ranks_itself_as_far_as_it_may(t: &mut Context) -> Result<Verdict> {
     need!(t.is_coracle(), "the packaged peers do not know these fields");
@@ -443,11 +454,69 @@ fn ranks_itself_as_far_as_it_may(t: &mut Context) -> Result<Verdict> {
             Ok("00000008"),
         ),
     ] {
-        let output = run(t, &bundle(t)?.set(field, value).script(script))?;
-        match expected {
-            Ok(text) => check_eq!((field, output.expect(0)?.text()), (field, text)),
-            Err(words) => drop(output.refused(&[field, words])?),
-        }
+        has_effect_or_says(t, (field, value), script, expected)?;
+    }
+    Ok(Passed)
+}
+
+/// A field with its value, a script, and what it prints because of that, or the word that says why not.
+fn has_effect_or_says(
+    t: &Context,
+    (field, value): (&str, Value),
+    script: &str,
+    expected: std::result::Result<&str, &str>,
+) -> Result<()> {
+    let output = run(t, &bundle(t)?.set(field, value).script(script))?;
+    match expected {
+        Ok(text) => check_eq!((field, output.expect(0)?.text()), (field, text)),
+        Err(word) => drop(output.refused(&[field, word])?),
+    }
+    Ok(())
+}
+
+/// The inheritable, permitted, effective, bounding and ambient set, in hexadecimal.
+const CAPABILITIES: &str = "echo $(grep Cap /proc/self/status | cut -f 2 | sed 's/^0*//; s/^$/0/')";
+
+fn is_what_its_user_namespace_lets_it_be(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "the packaged peers do not know all of these fields");
+    let sets = |names: &[&str]| -> Value {
+        names.iter().map(|set| ((*set).to_owned(), json!(["CAP_KILL"]))).collect()
+    };
+    for (field, value, script, expected) in [
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "0"}),
+            "head -n 1 /proc/self/numa_maps | cut -d ' ' -f 2",
+            Ok("bind:0"),
+        ),
+        ("/domainname", json!("fleet"), "cat /proc/sys/kernel/domainname", Ok("fleet")),
+        (
+            "/linux/sysctl",
+            json!({"kernel.domainname": "fleet"}),
+            "cat /proc/sys/kernel/domainname",
+            Ok("fleet"),
+        ),
+        (
+            "/linux/sysctl",
+            json!({"net.ipv4.ip_forward": "1"}),
+            "cat /proc/sys/net/ipv4/ip_forward",
+            Err("network"),
+        ),
+        (
+            "/process/noNewPrivileges",
+            json!(false),
+            "grep NoNewPrivs /proc/self/status | cut -f 2",
+            Ok("0"),
+        ),
+        ("/process/capabilities", sets(&["bounding"]), CAPABILITIES, Ok("0 0 0 20 0")),
+        (
+            "/process/capabilities",
+            sets(&["bounding", "permitted", "effective", "inheritable", "ambient"]),
+            CAPABILITIES,
+            Ok("20 20 20 20 20"),
+        ),
+    ] {
+        has_effect_or_says(t, (field, value), script, expected)?;
     }
     Ok(Passed)
 }

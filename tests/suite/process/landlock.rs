@@ -1,13 +1,23 @@
 //! The annotations of Landlock.
 
+use std::fs::Permissions;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, need, tests};
 use serde_json::json;
+
+use crate::rootless;
+use crate::seccomp::probe::{BASE, HEADERS, executable, supported};
 
 pub const TESTS: &[Test] = tests![
     allows_what_it_names_and_nothing_else,
     restricts_ports,
     keeps_signals_inside,
+    keeps_abstract_sockets_apart,
+    restricts_users_without_privileges,
     says_when_the_command_cannot_be_executed,
     refuses_what_cannot_be_meant,
     says_what_the_kernel_cannot_restrict,
@@ -30,25 +40,31 @@ fn is_active(t: &Context) -> Result<bool> {
 
 fn allows_what_it_names_and_nothing_else(t: &mut Context) -> Result<Verdict> {
     need!(is_active(t)?, "{NEEDS}");
-    let files = [("fs.read", "/etc"), ("fs.write", "/tmp:/dev/null"), ("fs.execute", "/bin")];
+    let files = [("fs.read", "/etc:/dev"), ("fs.write", "/tmp:/dev/null"), ("fs.execute", "/bin")];
     let script = "cat /etc/passwd > /dev/null && echo read
         cat /hidden && echo seen
         ls / && echo listed
         echo x > /tmp/x && echo made
         echo x > /etc/x && echo changed
+        echo x > /etc/group && echo truncated
+        mkdir -p /tmp/d && mv /tmp/x /tmp/d && echo moved
+        mv /tmp/d/x /etc/y && echo moved out
+        stty -F /dev/zero 2>&1 | grep -o denied
+        stty -F /dev/null 2>&1 | grep -o denied && echo not controlled
         cp /bin/busybox /tmp/busybox && /tmp/busybox true && echo executed
         mount -t tmpfs none /tmp && echo mounted";
+    let expected = ["read", "made", "moved", "denied"];
     let bundle = with(t, &files)?.capabilities(&["CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN"]);
     std::fs::write(bundle.rootfs().join("hidden"), "secret")?;
     let output = t.run(&bundle.clone().script(script))?;
-    check_eq!(output.lines(), ["read", "made"]);
+    check_eq!(output.lines(), expected);
     // By the capability alone.
     let bundle = bundle.set("/process/noNewPrivileges", false);
-    check_eq!(t.run(&bundle.clone().script(script))?.lines(), ["read", "made"]);
+    check_eq!(t.run(&bundle.clone().script(script))?.lines(), expected);
     // What is executed in it is under the rules, too.
     let container = t.start(&bundle.idle())?;
     let output = container.exec(&["sh", "-c", script]).run()?;
-    check_eq!(output.lines(), ["read", "made"]);
+    check_eq!(output.lines(), expected);
     container.delete_forcibly()?;
     Ok(Passed)
 }
@@ -80,6 +96,53 @@ fn keeps_signals_inside(t: &mut Context) -> Result<Verdict> {
         container.exec(&["sh", "-c", "kill -0 1"]).run()?.expect(code)?;
         container.delete_forcibly()?;
     }
+    Ok(Passed)
+}
+
+/// Machine code that connects to an abstract socket of this name, and exits with the errno.
+fn connect(name: &str) -> Vec<u8> {
+    let load = |opcode: u8, value: u32| [&[opcode][..], &value.to_le_bytes()].concat();
+    let (mov_eax, mov_edx, mov_esi, mov_edi) = (0xb8, 0xba, 0xbe, 0xbf);
+    let (mov_edi_eax, neg_eax, syscall) = ([0x89, 0xc7], [0xf7, 0xd8], [0x0f, 0x05]);
+    // The family and a zero come before the name.
+    let address = [&[1, 0, 0], name.as_bytes()].concat();
+    let code = |at: u32| {
+        let socket = [load(mov_edi, 1), load(mov_esi, 1), load(mov_edx, 0), load(mov_eax, 41)];
+        let length = u32::try_from(address.len()).unwrap_or_default();
+        let connect = [load(mov_esi, at), load(mov_edx, length), load(mov_eax, 42)];
+        let socket = [&socket.concat()[..], &syscall, &mov_edi_eax].concat();
+        let connect = [&connect.concat()[..], &syscall, &neg_eax, &mov_edi_eax].concat();
+        [socket, connect, load(mov_eax, 231), syscall.to_vec()].concat()
+    };
+    let at = BASE + HEADERS + code(0).len() as u64;
+    executable(&[code(u32::try_from(at).unwrap_or_default()), address].concat(), 0)
+}
+
+fn keeps_abstract_sockets_apart(t: &mut Context) -> Result<Verdict> {
+    need!(is_active(t)? && supported(), "{NEEDS}, or the probe is for x86-64");
+    let name = t.id();
+    let _listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    for (scope, errno) in [("signal", 0), ("abstract-unix-socket", 1)] {
+        let bundle = with(t, &[("scope", scope)])?.without_namespace("network");
+        let path = bundle.rootfs().join("connect");
+        std::fs::write(&path, connect(&name))?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        t.run(&bundle.args(&["/connect"]))?.expect(errno)?;
+    }
+    Ok(Passed)
+}
+
+fn restricts_users_without_privileges(t: &mut Context) -> Result<Verdict> {
+    need!(is_active(t)?, "{NEEDS}");
+    let rules = [("fs.read", "/etc"), ("fs.execute", "/bin"), ("net.bind", "80")];
+    let mut bundle = rootless::bundle(t)?;
+    for (name, value) in rules {
+        bundle = bundle.set(&format!("/annotations/org.coracle.landlock.{name}"), value);
+    }
+    let script = "cat /etc/passwd > /dev/null 2>&1; cat /etc/group | wc -l; ls / | wc -l
+        timeout 1 nc -l -p 1234 2>&1 | grep -o denied";
+    let output = t.as_user(t.run_with(&bundle.script(script), &[])?).run()?;
+    check_eq!(output.lines(), ["3", "0", "denied"]);
     Ok(Passed)
 }
 

@@ -1,11 +1,14 @@
 //! What becomes of a system call.
 
 use coracle_testkit::Verdict::Passed;
-use coracle_testkit::{Bundle, Context, Result, Test, Verdict, check, check_eq, need, tests};
+use coracle_testkit::{
+    Bundle, Cmd, Context, Result, Test, Verdict, check, check_eq, eventually, need, tests,
+};
 use serde_json::json;
 
 use super::probe::{
-    GETPPID, GETPPID_OF_X32, GETPPID_OF_X86, GETUID, GETUID_OF_X86, attempt, socket, supported,
+    GETPPID, GETPPID_OF_X32, GETPPID_OF_X86, GETUID, GETUID_OF_X86, attempt, install, socket,
+    supported,
 };
 use super::{filter, on_getppid};
 
@@ -15,6 +18,7 @@ pub const TESTS: &[Test] = tests![
     takes_the_errno_that_is_asked_for,
     kills,
     lets_pass_what_is_only_logged,
+    is_told_to_the_kernels_log,
     fails_what_nobody_traces,
     allows_only_what_is_listed,
     ends_where_nothing_is_allowed,
@@ -87,6 +91,34 @@ fn kills(t: &mut Context) -> Result<Verdict> {
 fn lets_pass_what_is_only_logged(t: &mut Context) -> Result<Verdict> {
     need!(supported(), "the probes are for x86-64");
     attempt(t, on_getppid(t.bundle()?, "SCMP_ACT_LOG"), GETPPID)?.expect(0)?;
+    Ok(Passed)
+}
+
+/// By its action, or by a flag any action but the permission.
+fn is_told_to_the_kernels_log(t: &mut Context) -> Result<Verdict> {
+    need!(supported(), "the probes are for x86-64");
+    let log = || Cmd::new("dmesg").succeed();
+    need!(t.host().is_root() && log().is_ok(), "the kernel's log cannot be read");
+    let told = |action: &str, given: &[&str]| -> Result<bool> {
+        let name = t.id();
+        let bundle = on_getppid(t.bundle()?, action).set("/linux/seccomp/flags", json!(given));
+        install(&bundle, GETPPID)?;
+        std::fs::rename(bundle.rootfs().join("probe"), bundle.rootfs().join(&name))?;
+        t.run(&bundle.args(&[&format!("/{name}")]))?;
+        Ok(log()?.stdout.contains(&format!("exe=\"/{name}\"")))
+    };
+    let flag = ["SECCOMP_FILTER_FLAG_LOG"];
+    // The kernel drops what is told too often.
+    let some = |action, flags: &[&str]| {
+        eventually("a line in the log", || Ok(told(action, flags)?.then_some(())))
+    };
+    if let Err(error) = some("SCMP_ACT_LOG", &[]) {
+        return Ok(Verdict::Skipped(format!("the kernel logs no system calls: {error}")));
+    }
+    some("SCMP_ACT_ERRNO", &flag)?;
+    for (action, flags) in [("SCMP_ACT_ERRNO", &[][..]), ("SCMP_ACT_ALLOW", &flag)] {
+        check!(!told(action, flags)?, "{action} {flags:?}");
+    }
     Ok(Passed)
 }
 

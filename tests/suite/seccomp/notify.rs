@@ -2,10 +2,11 @@
 
 use std::thread;
 
-use coracle_seccomp::{Listener, OCI_FLAGS, supported_flags};
+use coracle_seccomp::{FilterFlags, Listener, OCI_FLAGS, supported_flags};
 use coracle_testkit::Verdict::Passed;
 use coracle_testkit::{
-    Bundle, Context, DescriptorServer, Result, Test, Verdict, check, check_eq, need, tests,
+    Bundle, Context, DescriptorServer, Result, Test, Verdict, check, check_eq, eventually, need,
+    tests,
 };
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub const TESTS: &[Test] = tests![
     asks_about_what_is_executed_later,
     fails_what_no_agent_answers,
     asks_with_any_flag,
+    waits_through_signals_if_asked,
     can_ask_about_nearly_every_call,
     needs_an_agent,
     needs_to_reach_the_agent,
@@ -148,6 +150,34 @@ fn asks_with_any_flag(t: &mut Context) -> Result<Verdict> {
         let call = call.ok_or_else(|| anyhow::anyhow!("no call came"))?;
         listener.deny(&call, Errno::from_raw_os_error(42))?;
         running.wait()?.expect(42)?;
+    }
+    Ok(Passed)
+}
+
+/// Else a signal that is caught comes first, and the call fails.
+fn waits_through_signals_if_asked(t: &mut Context) -> Result<Verdict> {
+    need!(supported_flags().contains(FilterFlags::WAIT_KILLABLE_RECV), "needs Linux 5.19");
+    let flag = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+    for (flags, outcome) in [(json!([]), "failed"), (json!([flag]), "answered")] {
+        let script = "trap 'echo caught' USR1; kill -0 $$ && echo answered || echo failed";
+        let bundle = on_calls(t.bundle()?.script(script), &["kill"]);
+        let (server, bundle) = asking(t, bundle.set("/linux/seccomp/flags", flags))?;
+        let container = t.create(&bundle)?;
+        let (listener, _) = receive(&server)?;
+        container.start()?;
+        let call = listener.receive()?;
+        let call = call.ok_or_else(|| anyhow::anyhow!("no call came"))?;
+        let stat = format!("/proc/{}/stat", call.pid());
+        container.kill("USR1")?;
+        if outcome == "answered" {
+            eventually("a wait that is not interrupted", || {
+                let stat = std::fs::read_to_string(&stat)?;
+                Ok((stat.split_whitespace().nth(2) == Some("D")).then_some(()))
+            })?;
+            listener.respond(&call, 0)?;
+        }
+        check!(listener.receive()?.is_none(), "it asked once more");
+        check_eq!(container.finish()?, format!("caught\n{outcome}\n"));
     }
     Ok(Passed)
 }
