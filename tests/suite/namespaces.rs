@@ -193,6 +193,13 @@ fn shifts_the_clocks(t: &mut Context) -> Result<Verdict> {
     for bundle in [t.bundle()?, mapped(t)?] {
         shifts_the_clocks_of(t, bundle)?;
     }
+    let neighbour = t.start(&mapped(t)?.idle())?;
+    neighbour.wait_for("ready")?;
+    let joining = mapped(t)?.remove("/linux/uidMappings").remove("/linux/gidMappings");
+    let users = format!("/proc/{}/ns/user", neighbour.pid()?);
+    let joining = joining.remove("/hostname").namespace("user", Some(&users));
+    shifts_the_clocks_of(t, joining)?;
+    neighbour.delete_forcibly()?;
     let shared = t.bundle()?.set("/linux/timeOffsets/boottime", json!({"secs": 1}));
     t.run(&shared)?.refused(&["/linux/timeOffsets", "time"])?;
     // No clock may show less than nothing.

@@ -42,6 +42,7 @@ const TESTS: &[Test] = tests![
     has_keys_of_its_own,
     ranks_itself_as_far_as_it_may,
     is_what_its_user_namespace_lets_it_be,
+    executes_on_the_cpus_that_are_asked_for,
 ];
 
 /// A rootless bundle that belongs to the user, and a store that does.
@@ -456,6 +457,17 @@ fn ranks_itself_as_far_as_it_may(t: &mut Context) -> Result<Verdict> {
     ] {
         has_effect_or_says(t, (field, value), script, expected)?;
     }
+    Ok(Passed)
+}
+
+fn executes_on_the_cpus_that_are_asked_for(t: &mut Context) -> Result<Verdict> {
+    need!(t.is_coracle(), "the packaged peers do not know the field");
+    let bundle = bundle(t)?.set("/process/execCPUAffinity", json!({"final": "0"})).idle();
+    let container = create(t, &bundle)?;
+    container.start()?;
+    let cpus = container.script("grep Cpus_allowed_list /proc/self/status | cut -f 2")?;
+    check_eq!(cpus.text(), "0");
+    container.delete_forcibly()?;
     Ok(Passed)
 }
 
