@@ -438,6 +438,12 @@ fn ranks_itself_as_far_as_it_may(t: &mut Context) -> Result<Verdict> {
             Err("RLIMIT_RTPRIO"),
         ),
         (
+            "/process/scheduler",
+            json!({"policy": "SCHED_DEADLINE", "runtime": 10_000, "deadline": 1_000_000}),
+            shown,
+            Err("CAP_SYS_NICE"),
+        ),
+        (
             "/process/ioPriority",
             class("IOPRIO_CLASS_BE"),
             "ionice -p $$",
