@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use coracle_cgroup::Skipped;
 use coracle_init::plan::{
-    BindPlan, BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, NewPlan, Place, Plan,
-    StartGate,
+    BindPlan, BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, MountsPlan, NewPlan, Place,
+    Plan, StartGate,
 };
 use coracle_mount::Attributes;
 use coracle_ns::{NamespaceKind, NsFd};
@@ -228,7 +228,10 @@ impl Creation {
             start_container: hooks.start_container.clone(),
             state,
         };
-        let place = NewPlan { namespaces: take(namespaces), mounts: mounts.clone(), hooks };
+        // The steps are most of it.
+        let steps = take(&mut mounts.steps);
+        let mounts = MountsPlan { steps, ..mounts.clone() };
+        let place = NewPlan { namespaces: take(namespaces), mounts, hooks };
         Ok(Plan {
             place: Place::New(place),
             cgroup,
