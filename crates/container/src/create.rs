@@ -44,13 +44,17 @@ pub(crate) struct Creation {
     sockets: Sockets,
     agent: Option<Agent>,
     warnings: Vec<String>,
+    /// The init program, until it gets its plan.
+    launch: Option<Launch>,
     undo: Undo,
 }
 
 impl Creation {
-    /// Checks everything that can be checked without a side effect, and claims the id.
+    /// Checks everything that can be checked without a side effect, and claims the id. The init program is
+    /// executed meanwhile, to wait for its plan.
     pub(crate) fn begin(builder: ContainerBuilder, store: &Store) -> Result<Self> {
         let config = builder.bundle.read()?;
+        let launch = Launch::start(&builder.options.init.seal()?)?;
         let LoadedSpec { mut spec, warnings, .. } =
             LoadedSpec::parse(&config, builder.bundle.config_path())?;
         modules::check(&spec.process)?;
@@ -96,8 +100,16 @@ impl Creation {
         }
         undo.own(undo.placement.make()?)?;
         let handover = Handover::default();
-        let mut creation =
-            Self { builder, lowered, handover, sockets, agent, warnings: said, undo };
+        let mut creation = Self {
+            builder,
+            lowered,
+            handover,
+            sockets,
+            agent,
+            warnings: said,
+            launch: Some(launch),
+            undo,
+        };
         creation.connect_with_service_manager()?;
         Ok(creation)
     }
@@ -186,15 +198,16 @@ impl Creation {
         ))
     }
 
-    /// Limits the cgroup, gathers the descriptors and starts the init program.
+    /// Limits the cgroup, gathers the descriptors and gives the init program its plan.
     fn launch(&mut self) -> Result<Launch> {
-        let exe = self.builder.options.init.seal()?;
+        let launch = self.launch.take();
+        let mut launch = launch.ok_or_else(|| Error::Launch("it has its plan already".into()))?;
         let hooks = &self.lowered.hooks;
         let times = [&hooks.create_container, &hooks.start_container];
         // Those of the start are waited for here only if the container starts at once.
         let waited = if self.lowered.process.gate == StartGate::Message { 2 } else { 1 };
         let time = HookTime::of(times.into_iter().take(waited).flatten());
-        let mut launch = Launch::start(&exe, time.beyond(BUILD_TIME))?;
+        launch.limit = time.beyond(BUILD_TIME);
         self.undo.launched = true;
         self.undo.placement.leave_room(&mut self.lowered.resources);
         self.undo.make_unit(launch.pid(), &self.lowered.resources)?;

@@ -191,6 +191,9 @@ impl ExecBuilder {
         check(&self.spec.process)?;
         modules::check(&self.spec.process)?;
         let init = self.container_process()?;
+        // It is executed while its plan is made.
+        let mut launch = Launch::start(&self.options.init.seal()?)?;
+        launch.limit = (!self.ignore_paused).then_some(BUILD_TIME);
         let kinds = namespaces_of(init.0, &init.1)?;
         let available = match kinds.contains(NamespaceKind::User) {
             true => CapSet::ALL,
@@ -214,8 +217,6 @@ impl ExecBuilder {
         let LoweredExec { process, confine, .. } = lowered;
         let oom_score_adj = process.oom_score_adj;
         let plan = Plan { place: Place::Existing(existing), cgroup, process, confine };
-        let limit = (!self.ignore_paused).then_some(BUILD_TIME);
-        let mut launch = Launch::start(&self.options.init.seal()?, limit)?;
         if let Some(rdt) = record.and_then(|record| record.rdt.as_ref()) {
             rdt.add(launch.pid())?;
         }

@@ -46,8 +46,8 @@ impl Handover {
 pub(crate) struct Launch {
     channel: Channel,
     launcher: Child,
-    /// How long each step may take; nothing stands for any time.
-    limit: Option<Duration>,
+    /// How long each of the steps that follow may take; nothing stands for any time.
+    pub(crate) limit: Option<Duration>,
     /// The process itself, once it exists.
     pub(crate) init: Option<Init>,
 }
@@ -75,8 +75,8 @@ pub(crate) enum Step {
 }
 
 impl Launch {
-    /// Starts the program, which waits for its plan. `limit` is for each of the steps that follow.
-    pub(crate) fn start(exe: &SealedExe, limit: Option<Duration>) -> Result<Self> {
+    /// Starts the program, which waits for its plan.
+    pub(crate) fn start(exe: &SealedExe) -> Result<Self> {
         let (channel, theirs) = Channel::pair()?;
         // Nothing that makes std fork instead of calling posix_spawn: the socket is standard input.
         let mut command = Command::new(exe.path());
@@ -87,7 +87,7 @@ impl Launch {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(|error| Error::Launch(format!("{error}; is /proc mounted?")))?;
-        Ok(Self { channel, launcher, limit, init: None })
+        Ok(Self { channel, launcher, limit: Some(BUILD_TIME), init: None })
     }
 
     /// The number of the launcher.

@@ -8,7 +8,7 @@ use coracle_ns::{KindSet, NamespaceKind};
 use coracle_spec::{LoadedMounts, LoadedSpec, Spec};
 
 use crate::exec::namespaces_of;
-use crate::launch::{BUILD_TIME, Handover, Launch};
+use crate::launch::{Handover, Launch};
 use crate::lower::{Context, lower_live};
 use crate::{Container, Error, InitExe, Result, Status, notify};
 
@@ -97,7 +97,7 @@ impl Container {
         let change = change(&current)?;
         let (init_slot, lock) = (handover.add(pidfd), handover.add(lock.share()?));
         let plan = LivePlan { lock, init: init_slot, kinds, change };
-        Launch::start(&init.seal()?, Some(BUILD_TIME))?.change_mounts(plan, &handover)
+        Launch::start(&init.seal()?)?.change_mounts(plan, &handover)
     }
 }
 
