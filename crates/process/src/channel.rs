@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
     sendmsg, socketpair,
 };
 
@@ -54,9 +54,25 @@ impl Channel {
             .map_err(|errno| failure("sendmsg", errno))
     }
 
-    /// Waits for the next message of at most `limit` bytes; `None` when the peer is gone.
+    /// Waits for the next message and says how long it is; 0 when the peer is gone.
+    fn next_length(&self) -> Result<usize> {
+        loop {
+            let mut nothing: [u8; 0] = [];
+            match recv(&self.0, &mut nothing, RecvFlags::PEEK | RecvFlags::TRUNC) {
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(0),
+                other => {
+                    let (_, length) = other.map_err(|errno| failure("recv", errno))?;
+                    return Ok(length);
+                }
+            }
+        }
+    }
+
+    /// Waits for the next message of at most `limit` bytes; `None` when the peer is gone. For one reader at a
+    /// time.
     pub fn receive(&self, limit: usize) -> Result<Option<Message>> {
-        let mut bytes = vec![0; limit];
+        let mut bytes = vec![0; self.next_length()?.min(limit)];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
