@@ -22,7 +22,9 @@ use crate::BpfProgram;
 
 /// The directory is emptied before it has more entries than this; hosts have a few profiles.
 const MOST_ENTRIES: usize = 64;
-const MOST_SOURCE: usize = 256 << 10;
+const LONGEST_KEY: usize = 256 << 10;
+/// A little more than that of the profiles that engines ship.
+const USUAL_KEY: usize = 8 << 10;
 
 /// This compiler of filters.
 const COMPILER: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("SOURCES"), "\n");
@@ -37,7 +39,8 @@ const COMPILER: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("SOURCES"), 
 /// # use coracle_seccomp::{Cache, CacheKey, Profile, compile};
 /// # fn program(profile: &Profile, text: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// let cache = Cache::new("/run/example/filters");
-/// let key = CacheKey::of(text.as_bytes()).ok_or("too large")?;
+/// let mut key = CacheKey::new().ok_or("no procfs")?;
+/// key.extend(text.bytes());
 /// let program = match cache.find(&key)? {
 ///     Some(program) => program,
 ///     None => {
@@ -75,6 +78,9 @@ impl Cache {
     ///
     /// There is something that is not to be trusted.
     pub fn find(&self, key: &CacheKey) -> Result<Option<BpfProgram>, CacheProblem> {
+        if key.0.len() > LONGEST_KEY {
+            return Ok(None);
+        }
         let Some(directory) = self.open()? else { return Ok(None) };
         let name = key.name();
         let problem = |reason| CacheProblem::new(self.directory.join(&name), "used", reason);
@@ -87,7 +93,7 @@ impl Cache {
         };
         let stat = check(&file, FileType::RegularFile).map_err(problem)?;
         let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
-        if length > key.0.len() + size_of::<Checksum>() + BpfProgram::MAX_LEN * 8 {
+        if length > key.0.len() + 2 * size_of::<u64>() + BpfProgram::MAX_LEN * 8 {
             return Ok(None);
         }
         let mut bytes = vec![0; length];
@@ -96,12 +102,16 @@ impl Cache {
         Ok(key.program_in(&bytes))
     }
 
-    /// Keeps a filter, which replaces what was found not to be one.
+    /// Keeps a filter, which replaces what was found not to be one; not under a key of more than 256 KiB:
+    /// profiles have a few.
     ///
     /// # Errors
     ///
     /// The directory is not to be trusted, or the file cannot be written.
     pub fn keep(&self, key: &CacheKey, program: &BpfProgram) -> Result<(), CacheProblem> {
+        if key.0.len() > LONGEST_KEY {
+            return Ok(());
+        }
         let failure = |error: std::io::Error| CacheProblem::new(&self.directory, "kept", error);
         let directory = match self.open()? {
             Some(directory) => directory,
@@ -157,38 +167,47 @@ impl CacheProblem {
 #[derive(Debug)]
 pub struct CacheKey(Vec<u8>);
 
+impl Extend<u8> for CacheKey {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
+    }
+}
+
 /// What a power cut leaves of a file may have holes, and to the kernel those are instructions, too.
 type Checksum = [u8; 8];
 
 impl CacheKey {
-    /// The key of what is compiled from `source`, which must be all that the filter depends on, in any form.
-    ///
-    /// Nothing, if there is no procfs, which tells who compiles, or `source` is larger than 256 KiB: profiles
-    /// have a few.
-    pub fn of(source: &[u8]) -> Option<Self> {
+    /// The key of what is compiled from nothing yet: [`extend`](Extend::extend) it by all that the filter depends
+    /// on, in any form. Nothing, if there is no procfs, which tells who compiles.
+    pub fn new() -> Option<Self> {
         let program = std::fs::metadata("/proc/self/exe").ok()?;
         // Packages set the time of modification of their files, but nobody that of the change.
         let times = [program.mtime(), program.mtime_nsec(), program.ctime(), program.ctime_nsec()];
-        let file = [program.dev(), program.ino(), program.size(), source.len() as u64];
-        let mut bytes = Vec::with_capacity(source.len() + 128);
+        let file = [program.dev(), program.ino(), program.size()];
+        let mut bytes = Vec::with_capacity(USUAL_KEY);
         bytes.extend_from_slice(times.map(i64::to_ne_bytes).as_flattened());
         bytes.extend_from_slice(file.map(u64::to_ne_bytes).as_flattened());
         bytes.extend_from_slice(COMPILER.as_bytes());
-        bytes.extend_from_slice(source);
-        (source.len() <= MOST_SOURCE).then_some(Self(bytes))
+        Some(Self(bytes))
     }
 
-    /// Writes an entry: the key, the checksum of the program, and the program.
+    /// What an entry begins with.
+    fn length(&self) -> [u8; 8] {
+        (self.0.len() as u64).to_ne_bytes()
+    }
+
+    /// Writes an entry: the key with its length, the checksum of the program, and the program.
     fn write(&self, mut file: File, program: &BpfProgram) -> std::io::Result<()> {
         let program = program.as_bytes();
-        file.write_all(&[&self.0, &checksum(program)[..], program].concat())
+        file.write_all(&[&self.length(), &*self.0, &checksum(program), program].concat())
     }
 
     /// The program in an entry; nothing if that is another profile's, or damaged.
     fn program_in(&self, entry: &[u8]) -> Option<BpfProgram> {
-        let (key, rest) = entry.split_at_checked(self.0.len())?;
+        let (length, rest) = entry.split_first_chunk()?;
+        let (key, rest) = rest.split_at_checked(self.0.len())?;
         let (sum, program) = rest.split_first_chunk()?;
-        let is_whole = self.is(key) && *sum == checksum(program);
+        let is_whole = *length == self.length() && self.is(key) && *sum == checksum(program);
         BpfProgram::from_bytes(program).ok().filter(|_| is_whole)
     }
 

@@ -28,7 +28,11 @@ fn from_cache(profile: &Profile) -> Duration {
     let source = names.map(String::as_str).collect::<Vec<_>>().join(" ");
     let find = || {
         let start = Instant::now();
-        let key = CacheKey::of(source.as_bytes()).unwrap();
+        let key = {
+            let mut key = CacheKey::new().unwrap();
+            key.extend(source.bytes());
+            key
+        };
         let found = cache.find(&key).unwrap();
         (start.elapsed(), key, found)
     };

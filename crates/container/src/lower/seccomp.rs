@@ -88,9 +88,10 @@ impl Compiler {
     fn key(&self, oci: &Seccomp) -> Result<Option<CacheKey>> {
         let Seccomp { default_action, default_errno_ret, architectures, syscalls, .. } = oci;
         let given = (default_action, default_errno_ret, architectures, syscalls);
-        let source = postcard::to_stdvec(&(TRANSLATOR, self.records_denied, given));
-        let source = source.map_err(|error| invalid(POINTER, error.to_string()))?;
-        Ok(CacheKey::of(&source))
+        let key = CacheKey::new();
+        let key =
+            key.map(|key| postcard::to_extend(&(TRANSLATOR, self.records_denied, given), key));
+        key.transpose().map_err(|error| invalid(POINTER, error.to_string()))
     }
 }
 
