@@ -5,7 +5,6 @@ use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use coracle_cgroup::Skipped;
 use coracle_init::plan::{
     BindPlan, BindSource, CgroupEntry, HooksPlan, MountKind, MountStep, MountsPlan, NewPlan, Place,
     Plan, StartGate,
@@ -22,10 +21,10 @@ use crate::agent::Agent;
 use crate::builder::Activation;
 use crate::hooks::{self, HookState, HookTime, RecordedHooks};
 use crate::launch::{BUILD_TIME, Handover, Init, Launch, Step};
-use crate::lower::seccomp::{Compiler, FilterOrigin};
+use crate::lower::seccomp::Compiler;
 use crate::lower::{Context, Lowered, WantedDevice, kind_of_sysctl, lower};
 use crate::options::Sockets;
-use crate::placement::{Placement, nearest_that_exists};
+use crate::placement::{Placement, show_what_is_there, unlimited};
 use crate::process::Notes;
 use crate::rdt::RdtRecord;
 use crate::state::Record;
@@ -327,36 +326,13 @@ impl Creation {
     /// The container stays.
     fn finish(self) -> (Container, Notes) {
         let Self { undo, mut warnings, lowered, .. } = self;
-        let mut filter = None;
-        if let Some(FilterOrigin { filter: used, unkept, problem }) = lowered.filter {
-            filter = Some(used);
-            let cache = undo.entry.filters();
-            let kept = unkept.map_or(Ok(()), |(key, program)| cache.keep(&key, &program));
-            warnings.extend(problem.or(kept.err()).map(|problem| problem.to_string()));
-        }
+        let filter = lowered.filter.map(|origin| {
+            let (filter, problem) = origin.keep(&undo.entry.filters());
+            warnings.extend(problem.map(|problem| problem.to_string()));
+            filter
+        });
         (undo.keep(), Notes { warnings, filter })
     }
-}
-
-/// Where the container's cgroup could not be made, it is shown what it is in.
-fn show_what_is_there(steps: &mut [MountStep]) {
-    let copies = steps.iter_mut().filter_map(|step| match &mut step.kind {
-        MountKind::Cgroup { copies, .. } => Some(copies),
-        _ => None,
-    });
-    for copy in copies.flatten() {
-        nearest_that_exists(copy);
-    }
-}
-
-/// One line for all controllers that are not used: they mostly have one reason.
-fn unlimited<'skipped>(skipped: impl Iterator<Item = &'skipped Skipped>) -> Option<String> {
-    let mut skipped = skipped.peekable();
-    let reason = skipped.peek()?.reason.to_string();
-    let mut names: Vec<_> = skipped.map(Skipped::name).collect();
-    names.sort_unstable();
-    names.dedup();
-    Some(format!("nothing is limited by {}: {reason}", names.join(", ")))
 }
 
 /// A new one, or one to be joined that is not the caller's.

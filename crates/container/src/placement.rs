@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use coracle_cgroup::{
-    Cgroup, CgroupPath, CgroupPaths, CgroupRoot, Mode, Permissions, Resources, SystemdManager,
-    SystemdUnit,
+    Cgroup, CgroupPath, CgroupPaths, CgroupRoot, Mode, Permissions, Resources, Skipped,
+    SystemdManager, SystemdUnit,
 };
+use coracle_init::plan::{MountKind, MountStep};
 use coracle_spec::Spec;
 
 use crate::state::SystemdRecord;
@@ -115,6 +116,29 @@ impl Placement {
 }
 
 /// Where the container's cgroup could not be made, it is shown what it is in.
-pub(crate) fn nearest_that_exists(path: &mut PathBuf) {
+fn nearest_that_exists(path: &mut PathBuf) {
     while !path.is_dir() && path.pop() {}
+}
+
+/// Where the container's cgroup could not be made, it is shown what it is in.
+pub(crate) fn show_what_is_there(steps: &mut [MountStep]) {
+    let copies = steps.iter_mut().filter_map(|step| match &mut step.kind {
+        MountKind::Cgroup { copies, .. } => Some(copies),
+        _ => None,
+    });
+    for copy in copies.flatten() {
+        nearest_that_exists(copy);
+    }
+}
+
+/// One line for all controllers that are not used: they mostly have one reason.
+pub(crate) fn unlimited<'skipped>(
+    skipped: impl Iterator<Item = &'skipped Skipped>,
+) -> Option<String> {
+    let mut skipped = skipped.peekable();
+    let reason = skipped.peek()?.reason.to_string();
+    let mut names: Vec<_> = skipped.map(Skipped::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    Some(format!("nothing is limited by {}: {reason}", names.join(", ")))
 }

@@ -43,6 +43,14 @@ pub(crate) struct FilterOrigin {
     pub(crate) problem: Option<CacheProblem>,
 }
 
+impl FilterOrigin {
+    /// Keeps what was compiled. The problem is the first one.
+    pub(crate) fn keep(self, cache: &Cache) -> (SeccompFilter, Option<CacheProblem>) {
+        let kept = self.unkept.map_or(Ok(()), |(key, program)| cache.keep(&key, &program));
+        (self.filter, self.problem.or(kept.err()))
+    }
+}
+
 /// The seccomp filter of a process, for who wonders what it costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
