@@ -8,7 +8,7 @@ use rustix::fs::Mode as FileMode;
 use crate::cgroup::{Legacy, pids_below};
 use crate::dir::Dir;
 use crate::root::{Hierarchy, Mode};
-use crate::v2::enable::enable;
+use crate::v2::enable::{await_others, enable};
 use crate::v2::events::Events;
 use crate::{Cgroup, CgroupPath, CgroupRoot, Error, Permissions, Result, Skipped, v1};
 
@@ -67,11 +67,17 @@ impl Cgroup {
     ) -> Result<()> {
         let below = root.resolve(at, path)?;
         let directory = at.mount_point.join(&below);
+        let unified = at.v2 && root.mode() == Mode::Unified;
+        if unified {
+            self.enable_above(at, &below)?;
+        }
         let existed = !self.make_directories(&at.mount_point, &below)?;
         let dir = Dir::new(directory);
         if at.v2 {
-            let all = root.mode() == Mode::Unified;
-            self.prepare_v2(at, &dir, (all, adopt))?;
+            if unified && existed {
+                await_others(&dir);
+            }
+            prepare_v2(&dir, (unified, adopt))?;
             self.unified = Some(dir);
         } else {
             prepare_v1(at, &dir, (existed, adopt))?;
@@ -102,30 +108,16 @@ impl Cgroup {
         Ok(true)
     }
 
-    fn prepare_v2(
-        &mut self,
-        at: &Hierarchy,
-        dir: &Dir,
-        (enable_all, adopt): (bool, bool),
-    ) -> Result<()> {
-        let events = Events::read(dir)?;
-        if events.populated && !adopt {
-            return Err(not_empty(dir)?);
+    /// Makes what is above a v2 cgroup and enables the controllers there, before the cgroup itself is made: while
+    /// the kernel gives them to those that are there, it says already that they are enabled, but it makes none.
+    fn enable_above(&mut self, at: &Hierarchy, below: &Path) -> Result<()> {
+        let Some(above) = below.parent() else { return Ok(()) };
+        let parent = at.mount_point.join(above);
+        if !parent.is_dir() {
+            self.make_directories(&at.mount_point, above)?;
         }
-        if events.frozen {
-            return Err(Error::Frozen { path: dir.path().to_owned() });
-        }
-        if !enable_all {
-            return Ok(());
-        }
-        if let Some(parent) = dir.path().parent() {
-            self.skipped.extend(enable(&at.mount_point, parent, &at.controllers)?);
-        }
-        // Below a threaded cgroup it cannot be used but as a threaded one.
-        match dir.read_if_there("cgroup.type")?.as_deref().map(str::trim) {
-            Some("domain invalid") => dir.write("cgroup.type", "threaded"),
-            _ => Ok(()),
-        }
+        self.skipped.extend(enable(&at.mount_point, &parent, &at.controllers)?);
+        Ok(())
     }
 
     fn skip(&mut self, hierarchy: &Hierarchy, reason: &Error) {
@@ -141,6 +133,24 @@ impl Cgroup {
                 Ok(()) | Err(_) => {}
             }
         }
+    }
+}
+
+fn prepare_v2(dir: &Dir, (usable, adopt): (bool, bool)) -> Result<()> {
+    let events = Events::read(dir)?;
+    if events.populated && !adopt {
+        return Err(not_empty(dir)?);
+    }
+    if events.frozen {
+        return Err(Error::Frozen { path: dir.path().to_owned() });
+    }
+    if !usable {
+        return Ok(());
+    }
+    // Below a threaded cgroup it cannot be used but as a threaded one.
+    match dir.read_if_there("cgroup.type")?.as_deref().map(str::trim) {
+        Some("domain invalid") => dir.write("cgroup.type", "threaded"),
+        _ => Ok(()),
     }
 }
 

@@ -29,6 +29,19 @@ pub(crate) fn enable(mount_point: &Path, parent: &Path, wanted: &[String]) -> Re
     Ok(refused.into_iter().map(|(controller, reason)| Skipped { controller, reason }).collect())
 }
 
+/// Waits until controllers that somebody enables at this moment are there in a cgroup that exists already: to
+/// enable them once more changes nothing, but has its turn after that.
+pub(crate) fn await_others(dir: &Dir) {
+    let Some(parent) = dir.path().parent() else { return };
+    let parent = Dir::new(parent.to_owned());
+    let enabled = parent.read_if_there(CONTROL).ok().flatten().unwrap_or_default();
+    let all: Vec<_> = enabled.split_whitespace().map(|name| format!("+{name}")).collect();
+    if !all.is_empty() {
+        // Who may not has nobody to wait for: they are enabled by whoever made it.
+        parent.write(CONTROL, &all.join(" ")).unwrap_or_default();
+    }
+}
+
 /// Enables a controller for one cgroup whose mount point has yet to be found.
 pub(crate) fn enable_for(dir: &Dir, controller: &str) -> Result<()> {
     let available = dir.read("cgroup.controllers")?;
