@@ -220,16 +220,18 @@ impl CacheKey {
     }
 
     fn name(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.0);
-        format!("{:016x}", hasher.finish())
+        format!("{:016x}", hash(&self.0))
     }
 }
 
 fn checksum(program: &[u8]) -> Checksum {
+    hash(program).to_ne_bytes()
+}
+
+fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(program);
-    hasher.finish().to_ne_bytes()
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// A new file, to be renamed.

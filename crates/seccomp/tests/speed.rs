@@ -28,11 +28,8 @@ fn from_cache(profile: &Profile) -> Duration {
     let source = names.map(String::as_str).collect::<Vec<_>>().join(" ");
     let find = || {
         let start = Instant::now();
-        let key = {
-            let mut key = CacheKey::new().unwrap();
-            key.extend(source.bytes());
-            key
-        };
+        let mut key = CacheKey::new().unwrap();
+        key.extend(source.bytes());
         let found = cache.find(&key).unwrap();
         (start.elapsed(), key, found)
     };

@@ -35,10 +35,10 @@ pub(crate) fn await_others(dir: &Dir) {
     let Some(parent) = dir.path().parent() else { return };
     let parent = Dir::new(parent.to_owned());
     let enabled = parent.read_if_there(CONTROL).ok().flatten().unwrap_or_default();
-    let all: Vec<_> = enabled.split_whitespace().map(|name| format!("+{name}")).collect();
+    let all = request(enabled.split_whitespace());
     if !all.is_empty() {
         // Who may not has nobody to wait for: they are enabled by whoever made it.
-        parent.write(CONTROL, &all.join(" ")).unwrap_or_default();
+        parent.write(CONTROL, &all).unwrap_or_default();
     }
 }
 
@@ -64,15 +64,21 @@ fn mount_point_of(path: &Path) -> Option<PathBuf> {
 fn enable_in(directory: &Path, wanted: &[String]) -> Result<Vec<(String, Error)>> {
     let dir = Dir::new(directory.to_owned());
     let missing = missing(&dir, wanted)?;
-    let all: Vec<_> = missing.iter().map(|name| format!("+{name}")).collect();
-    if all.is_empty() || dir.write(CONTROL, &all.join(" ")).is_ok() {
+    let all = request(missing.iter().map(String::as_str));
+    if all.is_empty() || dir.write(CONTROL, &all).is_ok() {
         return Ok(Vec::new());
     }
     // The kernel takes all or none; find the culprit.
     let one_by_one = missing.into_iter().filter_map(|name| {
-        dir.write(CONTROL, &format!("+{name}")).err().map(|error| (name, error))
+        dir.write(CONTROL, &request([name.as_str()])).err().map(|error| (name, error))
     });
     Ok(one_by_one.collect())
+}
+
+/// What is written to have these enabled.
+fn request<'name>(names: impl IntoIterator<Item = &'name str>) -> String {
+    let signed: Vec<_> = names.into_iter().map(|name| format!("+{name}")).collect();
+    signed.join(" ")
 }
 
 fn missing(dir: &Dir, wanted: &[String]) -> Result<Vec<String>> {
